@@ -1,0 +1,190 @@
+"""Courses and who is enrolled in them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from credits_project.exceptions import InvalidTransition
+from credits_project.ids import new_id
+from credits_project.money import MAX_CREDITS, ZERO, CreditField
+
+
+class CourseQuerySet(models.QuerySet["Course"]):
+    """Courses, by who may see them."""
+
+    def published(self) -> Self:
+        """Return courses that everybody sees."""
+        return self.filter(status=Course.Status.PUBLISHED)
+
+    def of_coach(self, user: Any) -> Self:
+        """Return the coach's own courses, whatever their state."""
+        return self.filter(coach=user)
+
+
+class Course(models.Model):
+    """A course that a coach sells for credits, or gives away at a price of 0.00."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft"
+        PUBLISHED = "published"
+        ARCHIVED = "archived"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    coach = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="courses"
+    )
+    title = models.CharField(max_length=200)
+    # Follows from the title, and stays when the title changes.
+    slug = models.SlugField(max_length=220, unique=True)
+    summary = models.CharField(max_length=500, blank=True, default="")
+    description = models.TextField(blank=True, default="")
+    # In credits; 0 is free.
+    price = CreditField()
+    status = models.CharField(max_length=10, choices=Status, default=Status.DRAFT)
+    # A fraction, 0.15 for 15 %; none where the platform's rate applies. Staff only.
+    commission_rate = models.DecimalField(
+        max_digits=5, decimal_places=4, null=True, blank=True
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = CourseQuerySet.as_manager()
+
+    class Meta:
+        db_table = "courses"
+        permissions: ClassVar = [
+            ("publish_course", "Can offer courses of one's own"),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="courses_course_price_in_range",
+                condition=Q(price__gte=0, price__lt=MAX_CREDITS),
+            ),
+            models.CheckConstraint(
+                name="courses_course_commission_rate_in_range",
+                condition=Q(commission_rate__isnull=True)
+                | Q(commission_rate__gte=0, commission_rate__lte=1),
+            ),
+            models.CheckConstraint(
+                name="courses_course_status_known",
+                condition=Q(status__in=["draft", "published", "archived"]),
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(name="courses_by_coach", fields=["coach", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Enrollment(models.Model):
+    """One learner's place in one course, and what was paid for it."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active"
+        REFUNDED = "refunded"
+
+    # The same steps stand in `sql/transitions.sql`.
+    TRANSITIONS: ClassVar = {
+        Status.ACTIVE: {Status.REFUNDED},
+        Status.REFUNDED: set(),
+    }
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    course = models.ForeignKey(
+        Course, on_delete=models.PROTECT, related_name="enrollments"
+    )
+    learner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="enrollments"
+    )
+    # In credits: what the learner paid, the platform's part of it, the coach's part.
+    price = CreditField()
+    fee = CreditField()
+    earnings = CreditField()
+    # The rate that the fee came of, a fraction.
+    commission_rate = models.DecimalField(max_digits=5, decimal_places=4)
+    # None for a free course.
+    transfer = models.OneToOneField(
+        "wallets.CreditTransfer",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
+    # Credits given back to the learner by refunds.
+    refunded_amount = CreditField(default=ZERO)
+    # 1, 2, 3 …: how often something was refunded.
+    refunds = models.PositiveIntegerField(default=0)
+
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 - NULL keeps requests without a key out of the unique index
+    idempotency_digest = models.CharField(max_length=64, blank=True, default="")
+
+    enrolled_at = models.DateTimeField(auto_now_add=True)
+    # When the refund window closes and the earnings are the coach's to spend.
+    matures_at = models.DateTimeField()
+    refunded_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "enrollments"
+        permissions: ClassVar = [
+            ("refund_enrollment", "Can refund enrollments"),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="courses_enrollment_one_active",
+                fields=["course", "learner"],
+                condition=Q(status="active"),
+            ),
+            models.CheckConstraint(
+                name="courses_enrollment_parts_add_up",
+                condition=Q(price=F("fee") + F("earnings"))
+                & Q(price__gte=0, price__lt=MAX_CREDITS)
+                & Q(fee__gte=0, earnings__gte=0),
+            ),
+            models.CheckConstraint(
+                # Nobody is in a paid course without having paid, by whatever path.
+                name="courses_enrollment_transfer_iff_paid",
+                condition=Q(price=0, transfer__isnull=True)
+                | Q(price__gt=0, transfer__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="courses_enrollment_status_known",
+                condition=Q(status__in=["active", "refunded"]),
+            ),
+            models.CheckConstraint(
+                name="courses_enrollment_refunded_at_iff_refunded",
+                condition=Q(status="active", refunded_at__isnull=True)
+                | Q(status="refunded", refunded_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="courses_enrollment_refund_within_price",
+                condition=Q(refunded_amount__gte=0, refunded_amount__lte=F("price")),
+            ),
+            models.UniqueConstraint(
+                name="courses_enrollment_unique_idempotency_key",
+                fields=["learner", "idempotency_key"],
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(name="enrollments_by_learner", fields=["learner", "-id"]),
+            models.Index(name="enrollments_by_course", fields=["course", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"enrollment {self.pk}"
+
+    def move_to(self, status: str) -> None:
+        """Set the status in memory; the caller holds the row's lock and saves it.
+
+        Raises:
+            InvalidTransition: `TRANSITIONS` has no such step.
+        """
+        if status not in self.TRANSITIONS[self.Status(self.status)]:
+            raise InvalidTransition(current=self.status, wanted=status)
+        self.status = status

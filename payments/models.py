@@ -1,0 +1,342 @@
+"""Money in: what is sold, what was ordered, and what the gateway said."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from credits_project.exceptions import InvalidTransition
+from credits_project.ids import new_id
+from credits_project.money import MAX_CREDITS, ZERO, CreditField
+
+
+class Currency(models.TextChoices):
+    """The currencies that the gateway collects."""
+
+    MWK = "MWK"
+    USD = "USD"
+
+
+class CreditPackageQuerySet(models.QuerySet["CreditPackage"]):
+    """Packages, by what can be done with them."""
+
+    def on_sale(self) -> Self:
+        """Return packages that can be bought now."""
+        return self.filter(active=True)
+
+
+class CreditPackage(models.Model):
+    """A number of credits that is sold for a price. Staff edit it."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    name = models.CharField(max_length=100)
+    credits = CreditField()
+    # Given on top, out of `promotions`.
+    bonus_credits = CreditField(default=ZERO)
+    # In `currency`.
+    price = models.DecimalField(max_digits=14, decimal_places=2)
+    currency = models.CharField(max_length=3, choices=Currency, default=Currency.MWK)
+    active = models.BooleanField(default=True)
+    # Packages are shown in this order, smallest first.
+    position = models.PositiveIntegerField(default=0)
+
+    objects = CreditPackageQuerySet.as_manager()
+
+    class Meta:
+        db_table = "credit_packages"
+        verbose_name = "package"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="payments_creditpackage_credits_in_range",
+                condition=Q(credits__gt=0, credits__lt=MAX_CREDITS),
+            ),
+            models.CheckConstraint(
+                name="payments_creditpackage_bonus_in_range",
+                condition=Q(bonus_credits__gte=0, bonus_credits__lt=MAX_CREDITS),
+            ),
+            models.CheckConstraint(
+                name="payments_creditpackage_price_in_range",
+                condition=Q(price__gt=0, price__lt=MAX_CREDITS),
+            ),
+            models.CheckConstraint(
+                name="payments_creditpackage_currency_known",
+                condition=Q(currency__in=["MWK", "USD"]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class CreditPurchaseQuerySet(models.QuerySet["CreditPurchase"]):
+    """Purchases, by their state."""
+
+    def open(self) -> Self:
+        """Return purchases that the gateway may still say are paid."""
+        return self.filter(status__in=[*CreditPurchase.OPEN])
+
+
+class CreditPurchase(models.Model):
+    """One order for a package, at the terms it was sold at."""
+
+    class Status(models.TextChoices):
+        CREATED = "created"
+        PENDING = "pending"
+        PAID = "paid"
+        REFUNDED = "refunded"
+        EXPIRED = "expired"
+        REVIEW = "review"
+
+    # The same steps stand in `sql/transitions.sql`.
+    TRANSITIONS: ClassVar = {
+        Status.CREATED: {Status.PENDING, Status.PAID, Status.EXPIRED, Status.REVIEW},
+        Status.PENDING: {Status.PAID, Status.EXPIRED, Status.REVIEW},
+        Status.EXPIRED: {Status.PAID, Status.REVIEW},
+        Status.REVIEW: {Status.PAID, Status.EXPIRED, Status.REFUNDED},
+        Status.PAID: {Status.REFUNDED},
+        Status.REFUNDED: set(),
+    }
+    OPEN: ClassVar = (Status.CREATED, Status.PENDING)
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="purchases"
+    )
+    package = models.ForeignKey(
+        CreditPackage, on_delete=models.PROTECT, related_name="purchases"
+    )
+    credits = CreditField()
+    bonus_credits = CreditField(default=ZERO)
+    # What was ordered, in `currency`.
+    price = models.DecimalField(max_digits=14, decimal_places=2)
+    currency = models.CharField(max_length=3, choices=Currency)
+    # Our name for the payment at the gateway, unique for ever.
+    tx_ref = models.CharField(max_length=100, unique=True)
+    status = models.CharField(max_length=10, choices=Status, default=Status.CREATED)
+    checkout_url = models.URLField(max_length=500, blank=True, default="")
+
+    # What the gateway said of the payment when it was asked last.
+    gateway_reference = models.CharField(max_length=100, blank=True, default="")
+    gateway_channel = models.CharField(max_length=100, blank=True, default="")
+    gateway_fee = models.DecimalField(
+        max_digits=14, decimal_places=2, null=True, blank=True
+    )
+    # What was paid, in `currency`; more than the price where the payer gave too much.
+    amount_paid = models.DecimalField(
+        max_digits=14, decimal_places=2, null=True, blank=True
+    )
+    # Why staff have to look, for a purchase under review or paid with an excess.
+    review_reason = models.CharField(max_length=500, blank=True, default="")
+
+    transfer = models.OneToOneField(
+        "wallets.CreditTransfer",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    # Credits taken back by refunds, bonus included; and money returned, in `currency`.
+    refunded_credits = CreditField(default=ZERO)
+    refunded_money = models.DecimalField(max_digits=14, decimal_places=2, default=ZERO)
+
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 - NULL keeps requests without a key out of the unique index
+    idempotency_digest = models.CharField(max_length=64, blank=True, default="")
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    paid_at = models.DateTimeField(null=True, blank=True)
+    refunded_at = models.DateTimeField(null=True, blank=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    # When the poller asks next; none where it has stopped asking.
+    next_check_at = models.DateTimeField(null=True, blank=True)
+    checks = models.PositiveIntegerField(default=0)
+    # Who works on it, and until when nobody else may.
+    leased_until = models.DateTimeField(null=True, blank=True)
+    lease_token = models.UUIDField(null=True, blank=True)
+
+    objects = CreditPurchaseQuerySet.as_manager()
+
+    class Meta:
+        db_table = "credit_purchases"
+        verbose_name = "purchase"
+        permissions: ClassVar = [
+            ("recheck_creditpurchase", "Can ask the gateway about a purchase again"),
+            ("refund_creditpurchase", "Can refund purchases"),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="payments_creditpurchase_amounts_in_range",
+                condition=Q(
+                    credits__gt=0,
+                    credits__lt=MAX_CREDITS,
+                    bonus_credits__gte=0,
+                    bonus_credits__lt=MAX_CREDITS,
+                    price__gt=0,
+                    price__lt=MAX_CREDITS,
+                ),
+            ),
+            models.CheckConstraint(
+                name="payments_creditpurchase_status_known",
+                condition=Q(
+                    status__in=[
+                        "created",
+                        "pending",
+                        "paid",
+                        "refunded",
+                        "expired",
+                        "review",
+                    ]
+                ),
+            ),
+            # Credits exist exactly where the purchase says so.
+            models.CheckConstraint(
+                name="payments_creditpurchase_paid_with_transfer",
+                condition=(
+                    Q(status="paid", transfer__isnull=False, paid_at__isnull=False)
+                    | Q(status="refunded")
+                    | (
+                        Q(status__in=["created", "pending", "expired", "review"])
+                        & Q(transfer__isnull=True, paid_at__isnull=True)
+                    )
+                ),
+            ),
+            models.CheckConstraint(
+                name="payments_creditpurchase_refund_within_credits",
+                condition=Q(refunded_credits__gte=0)
+                & Q(
+                    refunded_credits__lte=models.F("credits")
+                    + models.F("bonus_credits")
+                ),
+            ),
+            models.UniqueConstraint(
+                name="payments_creditpurchase_unique_idempotency_key",
+                fields=["user", "idempotency_key"],
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(name="credit_purchases_by_user", fields=["user", "-id"]),
+            models.Index(
+                name="credit_purchases_due",
+                fields=["next_check_at"],
+                condition=Q(next_check_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"purchase {self.tx_ref}"
+
+    def move_to(self, status: str) -> None:
+        """Set the status in memory; the caller holds the row's lock and saves it.
+
+        Raises:
+            InvalidTransition: `TRANSITIONS` has no such step.
+        """
+        if status not in self.TRANSITIONS[self.Status(self.status)]:
+            raise InvalidTransition(current=self.status, wanted=status)
+        self.status = status
+
+    @property
+    def total_credits(self) -> Decimal:
+        """Credits and bonus together."""
+        return self.credits + self.bonus_credits
+
+
+class PurchaseRefund(models.Model):
+    """One refund of a purchase: credits taken back, and money due to the payer."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    purchase = models.ForeignKey(
+        CreditPurchase, on_delete=models.PROTECT, related_name="refunds"
+    )
+    # 1, 2, 3 … within the purchase.
+    number = models.PositiveIntegerField()
+    credits = CreditField()
+    # In the purchase's currency, due to the payer.
+    money = models.DecimalField(max_digits=14, decimal_places=2)
+    reason = models.CharField(max_length=500)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    transfer = models.OneToOneField(
+        "wallets.CreditTransfer", on_delete=models.PROTECT, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    # When and how the money went back, as staff noted it.
+    returned_at = models.DateTimeField(null=True, blank=True)
+    returned_how = models.CharField(max_length=500, blank=True, default="")
+
+    class Meta:
+        db_table = "credit_purchase_refunds"
+        verbose_name = "purchase refund"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="payments_purchaserefund_unique_number",
+                fields=["purchase", "number"],
+            ),
+            models.CheckConstraint(
+                name="payments_purchaserefund_amounts_in_range",
+                condition=Q(credits__gt=0, credits__lt=MAX_CREDITS)
+                & Q(money__gte=0, money__lt=MAX_CREDITS),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"refund {self.number} of purchase {self.purchase_id}"
+
+
+class GatewayEvent(models.Model):
+    """The inbox: one signed message of the gateway, kept as it came."""
+
+    class Status(models.TextChoices):
+        RECEIVED = "received"
+        PROCESSED = "processed"
+        PARKED = "parked"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    # SHA-256 of the body: the gateway sends no event id, so the same bytes again are the
+    # same event.
+    digest = models.CharField(max_length=64, unique=True)
+    body = models.BinaryField()
+    headers = models.JSONField(default=dict)
+    # Which key signed it: "webhook", "previous" or "api".
+    signed_by = models.CharField(max_length=20)
+    deliveries = models.PositiveIntegerField(default=1)
+    status = models.CharField(max_length=10, choices=Status, default=Status.RECEIVED)
+    # What the body says it is; blank where it cannot be read.
+    event_type = models.CharField(max_length=100, blank=True, default="")
+    reference = models.CharField(max_length=100, blank=True, default="")
+    # What came of it, or why it was parked.
+    outcome = models.CharField(max_length=500, blank=True, default="")
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    leased_until = models.DateTimeField(null=True, blank=True)
+    lease_token = models.UUIDField(null=True, blank=True)
+    received_at = models.DateTimeField(auto_now_add=True)
+    last_delivery_at = models.DateTimeField(auto_now_add=True)
+    processed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "gateway_events"
+        verbose_name = "gateway event"
+        permissions: ClassVar = [
+            ("process_gatewayevent", "Can process gateway events again"),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="payments_gatewayevent_status_known",
+                condition=Q(status__in=["received", "processed", "parked"]),
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                name="gateway_events_due",
+                fields=["next_attempt_at"],
+                condition=Q(status="received"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"event {self.event_type or 'unreadable'} {self.reference}".strip()

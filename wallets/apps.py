@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class WalletsConfig(AppConfig):
+    name = "wallets"
+    verbose_name = "Ledger"
+
+    def ready(self) -> None:
+        from wallets import signals
+
+        signals.connect()

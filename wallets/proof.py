@@ -1,0 +1,180 @@
+"""The proof that the books are right: every invariant, checked in one place.
+
+It serves the tests, `manage.py verify_ledger` and a periodic job. The ledger's own
+checks are here; an app that keeps books beside it adds its checks with `register`, in
+the `ready` of its configuration. Numbers like I03 name the invariants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from django.db import connection, transaction
+
+from wallets import guards
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """One place where the books are wrong."""
+
+    invariant: str
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A query whose every row (subject, detail) is a break of the invariant."""
+
+    invariant: str
+    title: str
+    sql: str
+
+
+_LEDGER_CHECKS: Final = (
+    Check(
+        invariant="I01",
+        title="the whole ledger adds up to zero",
+        sql="""
+        SELECT 'ledger', format('all transactions add up to %s', sum(amount))
+        FROM credit_transactions HAVING sum(amount) <> 0
+        """,
+    ),
+    Check(
+        invariant="I02",
+        title="each transfer has two or more transactions that add up to zero",
+        sql="""
+        SELECT format('transfer %s', transfer.id),
+            format('%s rows that add up to %s', coalesce(legs.rows, 0), legs.total)
+        FROM credit_transfers AS transfer LEFT JOIN (
+            SELECT transfer_id, count(*) AS rows, sum(amount) AS total
+            FROM credit_transactions GROUP BY transfer_id
+        ) AS legs ON legs.transfer_id = transfer.id
+        WHERE legs.rows IS NULL OR legs.rows < 2 OR legs.total <> 0
+        """,
+    ),
+    Check(
+        invariant="I03",
+        title="each balance is the sum of its transactions",
+        sql="""
+        SELECT format('wallet %s', wallet.id),
+            format('balance %s and sequence %s, but %s in %s transactions',
+                wallet.balance, wallet.sequence,
+                coalesce(booked.total, 0), coalesce(booked.rows, 0))
+        FROM credit_wallets AS wallet LEFT JOIN (
+            SELECT wallet_id, count(*) AS rows, sum(amount) AS total
+            FROM credit_transactions GROUP BY wallet_id
+        ) AS booked ON booked.wallet_id = wallet.id
+        WHERE wallet.balance <> coalesce(booked.total, 0)
+           OR wallet.sequence <> coalesce(booked.rows, 0)
+        """,
+    ),
+    Check(
+        invariant="I04",
+        title="each wallet's transactions are numbered without a gap and chained",
+        sql="""
+        SELECT format('wallet %s', wallet_id),
+            format('transaction %s starts at %s, after %s at %s',
+                sequence, balance_before, previous, previous_balance)
+        FROM (
+            SELECT wallet_id, sequence, balance_before, balance_after, amount, created_at,
+                lag(sequence, 1, 0::bigint) OVER wallet AS previous,
+                lag(balance_after, 1, 0.00) OVER wallet AS previous_balance,
+                lag(created_at) OVER wallet AS previous_at
+            FROM credit_transactions
+            WINDOW wallet AS (PARTITION BY wallet_id ORDER BY sequence)
+        ) AS chained
+        WHERE sequence <> previous + 1
+           OR balance_before <> previous_balance
+           OR balance_after <> balance_before + amount
+           OR created_at < previous_at
+        """,
+    ),
+    Check(
+        invariant="I05",
+        title="no user owes credits, and what is held is there",
+        sql="""
+        SELECT format('wallet %s', id), format('balance %s, held %s', balance, held)
+        FROM credit_wallets
+        WHERE held < 0 OR (user_id IS NOT NULL AND (balance < 0 OR held > balance))
+        """,
+    ),
+    Check(
+        invariant="I12",
+        title="what a wallet holds back is the sum of its open holds",
+        sql="""
+        SELECT format('wallet %s', wallet.id),
+            format('held %s, but open holds of %s', wallet.held, coalesce(open.total, 0))
+        FROM credit_wallets AS wallet LEFT JOIN (
+            SELECT wallet_id, sum(amount) AS total FROM credit_holds
+            WHERE released_at IS NULL GROUP BY wallet_id
+        ) AS open ON open.wallet_id = wallet.id
+        WHERE wallet.held <> coalesce(open.total, 0)
+        """,
+    ),
+    Check(
+        invariant="I15",
+        title="a transfer is reversed at most once, by its exact opposite",
+        sql="""
+        SELECT format('transfer %s', reversal.id), 'is not the opposite of what it reverses'
+        FROM credit_transfers AS reversal
+        JOIN credit_transactions AS original ON original.transfer_id = reversal.reverses_id
+        LEFT JOIN credit_transactions AS back
+          ON back.transfer_id = reversal.id AND back.wallet_id = original.wallet_id
+        WHERE back.amount IS DISTINCT FROM -original.amount
+        """,
+    ),
+)
+_registered: list[Check] = []
+
+
+def register(*checks: Check) -> None:
+    """Add checks of another app to the proof; again is harmless."""
+    _registered.extend(check for check in checks if check not in _registered)
+
+
+def all_checks() -> list[Check]:
+    """Return every check in the order of the invariants."""
+    return sorted((*_LEDGER_CHECKS, *_registered), key=lambda check: check.invariant)
+
+
+def breaks(*, progress: Callable[[str], None] = lambda line: None) -> list[Break]:
+    """Return every place where the books or their guards are wrong.
+
+    All checks look at one moment: a transaction that commits meanwhile is in all of
+    them or in none. `progress` is told the title of each check as it starts.
+    """
+    return list(_iterate(progress))
+
+
+def _iterate(progress: Callable[[str], None]) -> Iterator[Break]:
+    with _snapshot():
+        for check in all_checks():
+            progress(f"{check.invariant} {check.title}")
+            with connection.cursor() as cursor:
+                cursor.execute(check.sql)
+                for subject, detail in cursor.fetchall():
+                    yield Break(
+                        invariant=check.invariant, subject=subject, detail=detail
+                    )
+        progress("guards are there, enabled and unchanged")
+        for subject, detail in guards.differences():
+            yield Break(invariant="guard", subject=subject, detail=detail)
+
+
+@contextmanager
+def _snapshot() -> Iterator[None]:
+    """One snapshot for all queries; inside an open transaction, that transaction."""
+    if connection.in_atomic_block:
+        yield
+        return
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            # A whole ledger takes longer to read than a request may.
+            cursor.execute("SET LOCAL statement_timeout = 0")
+        yield

@@ -1,0 +1,38 @@
+"""The verbs of the ledger. Everything that writes credits is here."""
+
+from __future__ import annotations
+
+from wallets.services.freezing import freeze_wallet, unfreeze_wallet
+from wallets.services.holds import place_hold, release_due_holds, release_hold
+from wallets.services.opening import open_missing_wallets, open_wallet, wallet_id_of
+from wallets.services.posting import (
+    Leg,
+    Posting,
+    TransactionType,
+    post,
+    post_many,
+)
+from wallets.services.transfers import (
+    grant_credits,
+    reverse_transfer,
+    transfer_credits,
+)
+
+__all__ = [
+    "Leg",
+    "Posting",
+    "TransactionType",
+    "freeze_wallet",
+    "grant_credits",
+    "open_missing_wallets",
+    "open_wallet",
+    "place_hold",
+    "post",
+    "post_many",
+    "release_due_holds",
+    "release_hold",
+    "reverse_transfer",
+    "transfer_credits",
+    "unfreeze_wallet",
+    "wallet_id_of",
+]

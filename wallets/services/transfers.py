@@ -1,0 +1,200 @@
+"""Transfers that people and programs ask for: between users, grants, reversals."""
+
+from __future__ import annotations
+
+import uuid
+from decimal import Decimal
+from typing import Any, Final
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+
+from credits_project import audit
+from credits_project.exceptions import InvalidInput
+from credits_project.ids import new_id
+from credits_project.money import checked_amount, positive_amount
+from wallets.exceptions import TransferKeyReused
+from wallets.models import CreditTransaction, CreditTransfer
+from wallets.services.opening import wallet_id_of
+from wallets.services.posting import Leg, post
+from wallets.system import Family, system_wallet_id
+
+# What happens with the world outside, or earns a coach credits that may be withdrawn,
+# has a process of its own and cannot be claimed by a transfer.
+TRANSFER_TYPES: Final = (
+    CreditTransaction.Type.TRANSFER,
+    CreditTransaction.Type.COURSE_PAYMENT,
+    CreditTransaction.Type.COURSE_REFUND,
+    CreditTransaction.Type.BONUS,
+    CreditTransaction.Type.ADJUSTMENT,
+)
+_OTHERS_KEYS: Final = ("purchase:", "enrollment:", "withdrawal:", "reversal:")
+
+
+@transaction.atomic
+def transfer_credits(
+    *,
+    from_user_id: int,
+    to_user_id: int,
+    amount: Decimal,
+    transaction_type: str = "transfer",
+    description: str = "",
+    metadata: dict[str, Any] | None = None,
+    actor: Any = None,
+    key: str | None = None,
+) -> CreditTransfer:
+    """Move `amount` credits from one user to another, with a row on each side.
+
+    With a `key` of the caller's the transfer happens once, however often it is asked
+    for; without one every call is a transfer of its own.
+
+    Raises:
+        InsufficientCredits, WalletFrozen, TransferKeyReused: see `post`.
+        InvalidInput: a bad amount or type, an unknown user, or one user on both sides.
+    """
+    amount = positive_amount(amount)
+    _check_text(description, field="description", longest=500)
+    if transaction_type not in TRANSFER_TYPES:
+        raise InvalidInput(
+            "transaction_type",
+            f"A transfer may be one of: {', '.join(TRANSFER_TYPES)}.",
+            reason="invalid_choice",
+        )
+    if key is not None:
+        _check_key(key)
+    if from_user_id == to_user_id:
+        raise InvalidInput("to_user_id", "Nobody can transfer credits to themselves.")
+    source = _wallet_of_user(from_user_id, field="from_user_id")
+    target = _wallet_of_user(to_user_id, field="to_user_id")
+    transfer = post(
+        Leg(wallet_id=source, amount=-amount, transaction_type=transaction_type),
+        Leg(wallet_id=target, amount=amount, transaction_type=transaction_type),
+        key=key or f"transfer:{new_id()}",
+        description=description,
+        actor=actor,
+        metadata=metadata,
+    )
+    if transfer.is_replay and (
+        transfer.description != description or transfer.metadata != (metadata or {})
+    ):
+        raise TransferKeyReused(transfer.key)
+    return transfer
+
+
+@transaction.atomic
+def grant_credits(
+    *,
+    user_id: int,
+    amount: Decimal,
+    reason: str,
+    actor: Any = None,
+    transaction_type: str = "bonus",
+    key: str | None = None,
+) -> CreditTransfer:
+    """Give a user credits (`bonus`), or correct a balance up or down (`adjustment`).
+
+    A bonus comes out of `promotions`, an adjustment out of `adjustments`. `amount` is
+    in credits; only an adjustment may be below zero, and takes what is available.
+
+    Raises:
+        InsufficientCredits, WalletFrozen, TransferKeyReused: see `post`.
+        InvalidInput: a bad amount or type, no reason, or an unknown user.
+    """
+    families: dict[str, Family] = {"bonus": "promotions", "adjustment": "adjustments"}
+    if transaction_type not in families:
+        raise InvalidInput(
+            "transaction_type",
+            "A grant is a bonus or an adjustment.",
+            reason="invalid_choice",
+        )
+    if transaction_type == "bonus":
+        amount = positive_amount(amount)
+    else:
+        amount = checked_amount(amount)
+        if not amount:
+            raise InvalidInput("amount", "The amount must not be zero.")
+    if not reason.strip():
+        raise InvalidInput("reason", "Say what the credits are for.", reason="required")
+    _check_text(reason, field="reason", longest=500)
+    if key is not None:
+        _check_key(key)
+    cause = new_id()
+    family = families[transaction_type]
+    wallet_id = _wallet_of_user(user_id, field="user_id")
+    # A repeat must name the part that the first one used, so it follows from the user.
+    part = uuid.UUID(int=user_id)
+    transfer = post(
+        Leg(wallet_id=wallet_id, amount=amount, transaction_type=transaction_type),
+        Leg(
+            wallet_id=system_wallet_id(family, cause=part),
+            amount=-amount,
+            transaction_type=transaction_type,
+        ),
+        key=key or f"grant:{cause}",
+        description=reason,
+        actor=actor,
+    )
+    if not transfer.is_replay:
+        audit.record(actor=actor, row=transfer, action="grant", reason=reason)
+    return transfer
+
+
+@transaction.atomic
+def reverse_transfer(
+    *, transfer_id: uuid.UUID, actor: Any, reason: str
+) -> CreditTransfer:
+    """Undo a transfer by a new one that names it, once. Return the new one.
+
+    Raises:
+        InsufficientCredits: a wallet no longer has what it received.
+        WalletFrozen: a wallet that would give back is frozen.
+        InvalidInput: no reason is given.
+        CreditTransfer.DoesNotExist: there is no such transfer.
+    """
+    if not reason.strip():
+        raise InvalidInput("reason", "Say why it is reversed.", reason="required")
+    _check_text(reason, field="reason", longest=500)
+    original = CreditTransfer.objects.get(pk=transfer_id)
+    legs = [
+        Leg(
+            wallet_id=leg.wallet_id,
+            amount=-leg.amount,
+            transaction_type=leg.transaction_type,
+        )
+        for leg in original.transactions.order_by("wallet_id")
+    ]
+    transfer = post(
+        *legs,
+        key=f"reversal:{original.pk}",
+        description=reason,
+        actor=actor,
+        reverses=original,
+    )
+    if not transfer.is_replay:
+        audit.record(actor=actor, row=original, action="reverse", reason=reason)
+    return transfer
+
+
+def _wallet_of_user(user_id: int, *, field: str) -> uuid.UUID:
+    users = get_user_model()._default_manager
+    if not users.filter(pk=user_id).exists():
+        raise InvalidInput(field, "There is no such user.", reason="does_not_exist")
+    return wallet_id_of(user_id=user_id)
+
+
+def _check_key(key: str) -> None:
+    if not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise InvalidInput("key", "A key is 1 to 255 visible ASCII characters.")
+    if key.startswith(_OTHERS_KEYS):
+        raise InvalidInput(
+            "key", f"A key may not begin with {', '.join(_OTHERS_KEYS)}."
+        )
+
+
+def _check_text(text: str, *, field: str, longest: int) -> None:
+    if len(text) > longest:
+        raise InvalidInput(
+            field, f"No more than {longest} characters.", reason="max_length"
+        )
+    if "\x00" in text:
+        raise InvalidInput(field, "The text may not contain NUL characters.")
