@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -27,3 +28,13 @@ def signal_at_parents_death(number: signal.Signals) -> Callable[[], None] | None
         libc.prctl(_PR_SET_PDEATHSIG, int(number))
 
     return tie
+
+
+def tie_to_parent(number: signal.Signals) -> None:
+    """Have the kernel send `number` to this very process once its parent is gone."""
+    parent = os.getppid()
+    if (tie := signal_at_parents_death(number)) is not None:
+        tie()
+    if os.getppid() != parent:
+        # It went while the kernel was being told.
+        signal.raise_signal(number)

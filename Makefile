@@ -1,0 +1,83 @@
+# Everything here needs Python 3.11 or newer and nothing else. PYTHON=… chooses one.
+
+PYTHON ?=
+# Where to look for a Python that is new enough.
+PYTHONS := $(or $(PYTHON),python3 python3.11 python3.12 python3.13 python3.14 python)
+# More arguments for pytest: make test ARGS="tests/wallets -k transfer"
+ARGS ?=
+# Half of the tests wait for a database or a server most of the time.
+TEST_PROCESSES ?= 2
+
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
+
+# What `check --deploy` sees: a machine as it should be.
+PRODUCTION := env -u DEBUG \
+	SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(64))')" \
+	FIELD_ENCRYPTION_KEY="$$($(PY) -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())')" \
+	LEDGER_SEAL_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(32))')" \
+	METRICS_TOKEN="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(32))')" \
+	DEBUG=off ALLOWED_HOSTS=credits.example.com SITE_URL=https://credits.example.com \
+	TRUSTED_PROXY_COUNT=1 DATABASE_URL=postgres://credits@db.example.com:5432/credits \
+	PAYCHANGU_BASE_URL=https://api.paychangu.com PAYCHANGU_MODE=live \
+	PAYCHANGU_SECRET_KEY=sec-live-example PAYCHANGU_WEBHOOK_SECRET=whsec-example \
+	EMAIL_URL=smtp+tls://mailer:password@mail.example.com:587
+
+.PHONY: help run test lint format constraints
+
+help:
+	@echo "make run     the whole system on this machine, until Ctrl-C (PORT=8000)"
+	@echo "make test    all tests (ARGS=… for pytest)"
+	@echo "make lint    style, types, migrations, settings for production"
+	@echo "make format  put the code in order"
+
+run: $(VENV)/.installed
+	@$(PY) -m credits_project.run
+
+test: $(VENV)/.installed-dev
+	@$(PY) -m pytest -n $(TEST_PROCESSES) $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy .
+	@$(PY) manage.py makemigrations --check --dry-run
+	@$(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
+
+format: $(VENV)/.installed-dev
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+# The versions of everything that is installed, in a fresh environment.
+constraints:
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	grep -v '^-c ' requirements.txt > "$$folder/requirements.txt"; \
+	cp requirements-dev.txt "$$folder"; \
+	$(PY) -m venv "$$folder/venv"; \
+	"$$folder/venv/bin/pip" install --quiet -r "$$folder/requirements-dev.txt"; \
+	{ sed -n '/^#/p' constraints.txt; "$$folder/venv/bin/pip" freeze; } \
+		> "$$folder/constraints.txt"; \
+	mv "$$folder/constraints.txt" constraints.txt
+
+$(VENV)/.installed: requirements.txt constraints.txt | $(VENV)/.made
+	@echo "Installing …"
+	@$(INSTALL) -r requirements.txt
+	@touch $@
+
+# Has the product's packages too, so that `make run` need not install again.
+$(VENV)/.installed-dev: requirements.txt requirements-dev.txt constraints.txt | $(VENV)/.made
+	@echo "Installing …"
+	@$(INSTALL) -r requirements-dev.txt
+	@touch $(VENV)/.installed $@
+
+# Marked when it is done: an environment whose making was cut short is made again.
+$(VENV)/.made:
+	@if $(PY) -m pip --version >/dev/null 2>&1; then touch $@; exit 0; fi; \
+	for python in $(PYTHONS); do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			if "$$python" -m venv $(VENV) >/dev/null 2>&1; then touch $@; exit 0; fi; \
+			echo "$$python cannot make a virtual environment: install its venv module (Debian: apt-get install python3-venv)." >&2; exit 1; \
+		fi; \
+	done; \
+	echo "Python 3.11 or newer is needed and was not found: install it, or name it with PYTHON=…" >&2; exit 1
