@@ -64,7 +64,7 @@ def parse(text: bytes) -> tuple[Any, list[str]]:
 
 
 def parse_answer(text: bytes) -> dict[str, Any] | None:
-    """Return the JSON object of an answer, or None where it is none or is suspicious."""
+    """Return the JSON object of an answer; None where it is none or is odd."""
     try:
         value, problems = parse(text)
     except Malformed:

@@ -1,0 +1,249 @@
+"""Faults on demand, by name and endpoint.
+
+A fault is armed for an endpoint and a number of times. To add one: write a function
+that makes or changes a Reply, and name it in `BEFORE` (the request is not processed)
+or `AFTER` (it is); those of `KNOWN_ELSEWHERE` are looked at by the code they concern.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, cast
+
+from payments.simulator.wire import Refused, Reply, failure
+
+Options = Mapping[str, Any]
+
+ENDPOINTS = (
+    "checkout",
+    "verify",
+    "operators",
+    "banks",
+    "payout",
+    "mobile-lookup",
+    "bank-lookup",
+    "payout-list",
+    "balance",
+    "webhook",
+    "payout-result",
+)
+# One name for several endpoints.
+GROUPS = {"lookup": ("mobile-lookup", "bank-lookup"), "any": ENDPOINTS[:9]}
+
+_HTML = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+
+
+def _html(options: Options) -> Reply:
+    status = int(options.get("status", 502))
+    return Reply(status=status, body=_HTML, content_type="text/html")
+
+
+def _rate_limited(options: Options) -> Reply:
+    reply = failure("Too Many Attempts.", status=429)
+    reply.headers["Retry-After"] = str(options.get("retry_after", 2))
+    return reply
+
+
+def _redirected(options: Options) -> Reply:
+    location = str(options.get("location", "http://127.0.0.1:9/elsewhere"))
+    return Reply(status=302, body=b"", headers={"Location": location})
+
+
+# The request is not processed.
+BEFORE: dict[str, Callable[[Options], Reply]] = {
+    "timeout-before": lambda options: Reply(
+        wait_seconds=float(options.get("seconds", 60)), cut_after=0
+    ),
+    "reset-before": lambda _: Reply(cut_after=0),
+    "500-before": lambda _: failure("Server Error", status=500),
+    "html-before": _html,
+    "rate-limited": _rate_limited,
+    "not-found": lambda _: failure("Transaction not found.", status=404),
+    "unauthorized": lambda _: failure("Unauthorized request.", status=401),
+    "refused": lambda options: failure(options.get("message", "Request refused.")),
+    "redirect": _redirected,
+}
+
+
+def _slow(reply: Reply, options: Options) -> Reply:
+    reply.wait_seconds = float(options.get("seconds", 2))
+    return reply
+
+
+def _timeout(reply: Reply, options: Options) -> Reply:
+    return Reply(wait_seconds=float(options.get("seconds", 60)), cut_after=0)
+
+
+def _truncated(reply: Reply, _: Options) -> Reply:
+    """Half of the body, and a length that agrees with it."""
+    whole = reply.encoded()
+    reply.body = whole[: len(whole) // 2]
+    return reply
+
+
+def _cut_off(reply: Reply, _: Options) -> Reply:
+    reply.cut_after = 0.5
+    return reply
+
+
+def _drip(reply: Reply, options: Options) -> Reply:
+    reply.drip_seconds = float(options.get("seconds", 0.5))
+    return reply
+
+
+def _invalid_json(reply: Reply, options: Options) -> Reply:
+    reply.body = str(options.get("body", "{'status': success")).encode()
+    return reply
+
+
+def _other_status(reply: Reply, options: Options) -> Reply:
+    reply.status = int(options.get("status", 201))
+    return reply
+
+
+def transaction_of(document: Any) -> dict[str, Any]:
+    """Return the object inside an envelope that tells of the transaction."""
+    data = document.get("data") if isinstance(document, dict) else None
+    for name in ("transaction", "data"):
+        if isinstance(data, dict) and isinstance(data.get(name), dict):
+            return cast("dict[str, Any]", data[name])
+    return data if isinstance(data, dict) else {}
+
+
+def _altered(reply: Reply, options: Options) -> Reply:
+    transaction_of(reply.document).update(options.get("set", {}))
+    return reply
+
+
+def _setting(name: str, default: Any) -> Callable[[Reply, Options], Reply]:
+    def alter(reply: Reply, options: Options) -> Reply:
+        transaction_of(reply.document)[name] = options.get(name, default)
+        return reply
+
+    return alter
+
+
+def _not_a_number(reply: Reply, _: Options) -> Reply:
+    transaction_of(reply.document)["amount"] = float("nan")
+    return reply
+
+
+def _no_withdrawals(reply: Reply, options: Options) -> Reply:
+    for operator in reply.document["data"]:
+        if options.get("ref_id") in {None, operator["ref_id"]}:
+            operator["supports_withdrawals"] = False
+    return reply
+
+
+# The request is processed, and the answer is not what it should be.
+AFTER: dict[str, Callable[[Reply, Options], Reply]] = {
+    "slow": _slow,
+    "timeout-after": _timeout,
+    "reset-after": lambda *_: Reply(cut_after=0),
+    "500-after": lambda *_: failure("Server Error", status=500),
+    "html-after": lambda _, options: _html(options),
+    "truncated": _truncated,
+    "cut-off": _cut_off,
+    "drip": _drip,
+    "invalid-json": _invalid_json,
+    "other-http-status": _other_status,
+    "alter": _altered,
+    "wrong-amount": _setting("amount", 1),
+    "wrong-currency": _setting("currency", "USD"),
+    "wrong-mode": _setting("mode", "live"),
+    "wrong-reference": _setting("tx_ref", "somebody-elses"),
+    "unknown-status": _setting("status", "reviewing"),
+    "not-a-number": _not_a_number,
+    "no-withdrawals": _no_withdrawals,
+}
+
+KNOWN_ELSEWHERE = {
+    # Webhooks: see webhooks.py.
+    "lost",
+    "copies",
+    "delay",
+    "forged",
+    "unsigned",
+    "signed-with-api-key",
+    "held-back",
+    # The result of a payout: see payouts.py.
+    "failed",
+    "pending",
+    "failed-after-success",
+    "success-after-failed",
+    # The event arrives before the answer to the request.
+    "webhook-first",
+}
+
+
+@dataclass(kw_only=True, slots=True)
+class Fault:
+    """An armed fault. `times` counts down; None is for ever."""
+
+    endpoint: str
+    name: str
+    times: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class Faults:
+    """The faults that are armed. Not kept over a restart: a restart heals."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._armed: list[Fault] = []
+
+    def arm(self, fault: Fault) -> None:
+        """Arm a fault.
+
+        Raises:
+            Refused: there is no such endpoint or fault.
+        """
+        if fault.name not in BEFORE.keys() | AFTER.keys() | KNOWN_ELSEWHERE:
+            raise Refused({"fault": [f"unknown: {fault.name}"]})
+        if fault.endpoint not in {*ENDPOINTS, *GROUPS}:
+            raise Refused({"endpoint": [f"unknown: {fault.endpoint}"]})
+        with self._lock:
+            self._armed.append(fault)
+
+    def clear(self, *, endpoint: str | None = None, name: str | None = None) -> None:
+        """Disarm all faults, or those of an endpoint or a name."""
+        with self._lock:
+            self._armed = [
+                fault
+                for fault in self._armed
+                if (endpoint is not None and fault.endpoint != endpoint)
+                or (name is not None and fault.name != name)
+            ]
+
+    def take(self, endpoint: str) -> list[Fault]:
+        """Return the faults of an endpoint, counting each of them down."""
+        taken = []
+        with self._lock:
+            for fault in self._armed:
+                if endpoint not in GROUPS.get(fault.endpoint, (fault.endpoint,)):
+                    continue
+                taken.append(fault)
+                if fault.times is not None:
+                    fault.times -= 1
+            self._armed = [fault for fault in self._armed if fault.times != 0]
+        return taken
+
+    def armed(self) -> list[dict[str, Any]]:
+        """Return the armed faults as JSON values."""
+        with self._lock:
+            return [asdict(fault) for fault in self._armed]
+
+
+def answer(faults: list[Fault], process: Callable[[], Reply]) -> Reply:
+    """Return the answer to a request as the faults leave it."""
+    for fault in faults:
+        if fault.name in BEFORE:
+            return BEFORE[fault.name](fault.options)
+    reply = process()
+    for fault in faults:
+        if fault.name in AFTER:
+            reply = AFTER[fault.name](reply, fault.options)
+    return reply
