@@ -47,7 +47,7 @@ def _page(title: str, body: Markup, *, status: int = 200, forms: str = "") -> Re
     to the redirect that answers it, too.
     """
     policy = (
-        "default-src 'none'; style-src 'self'; base-uri 'none';"
+        "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none';"
         f" frame-ancestors 'none'; form-action 'self' {forms}"
     )
     return Reply(

@@ -75,7 +75,7 @@ def _checkout(engine: Engine, request: Request, payment: Record) -> Reply:
     )
     if payment["status"] == "success":
         return wire.redirect(success)
-    return pages.checkout(payment, form=request.form, status=402)
+    return pages.checkout(payment, form=request.form)
 
 
 def _entered(form: dict[str, str]) -> tuple[str, str]:
