@@ -128,7 +128,7 @@ def closed(payment: Record, *, link: str) -> Reply:
         mark="✓" if is_paid else "!",
         heading="This payment is complete" if is_paid else "This page has expired",
         text=(
-            "Thank you. Nothing more is to be done here."
+            "Thank you. You can close this page."
             if is_paid
             else "No money was taken. Go back and start the payment again."
         ),
@@ -233,7 +233,7 @@ def _payout_row(payout: Record) -> Markup:
 
 def _delivery_row(delivery: Record) -> Markup:
     answers = [
-        str(attempt["status"] or attempt["error"] or "")[:40]
+        str(attempt["status"] or attempt["error"].partition(":")[0])
         for attempt in delivery["attempts"]
     ]
     return _fill(
