@@ -1,0 +1,91 @@
+"""What holds for every request, whatever answers it."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.cache import add_never_cache_headers
+
+REQUEST_ID = "X-Request-ID"
+
+# Long enough for every scheme in use, and nothing that could break a line of a log.
+_SANE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+
+class RequestIdMiddleware:
+    """Gives each request a name that its answer, problems and log lines bear."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer with the caller's X-Request-ID if it is sane, else with a new one."""
+        sent = request.headers.get(REQUEST_ID, "")
+        request_id = sent if _SANE.fullmatch(sent) else uuid.uuid4().hex
+        request.request_id = request_id  # type: ignore[attr-defined]
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            response = self.get_response(request)
+        response[REQUEST_ID] = request_id
+        return response
+
+
+class NoStoreMiddleware:
+    """Keeps answers to signed-in clients out of every cache."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer with `Cache-Control: no-store` where the client is somebody."""
+        response = self.get_response(request)
+        if _is_somebody(request):
+            if isinstance(response, HttpResponse):
+                add_never_cache_headers(response)
+            response["Cache-Control"] = "no-store"
+        return response
+
+
+class StaffMfaMiddleware:
+    """Lets staff without a second factor see nothing of the console but its set-up."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Send staff without a second factor from the console to its set-up."""
+        if _lacks_second_factor(request):
+            return redirect("mfa_index")
+        return self.get_response(request)
+
+
+def _is_somebody(request: HttpRequest) -> bool:
+    # The header alone counts as well: an answer to a refused token is nobody else's.
+    if "Authorization" in request.headers or "X-Session-Token" in request.headers:
+        return True
+    if settings.SESSION_COOKIE_NAME in request.COOKIES:
+        return True
+    user = getattr(request, "user", None)
+    return bool(user is not None and user.is_authenticated)
+
+
+def _lacks_second_factor(request: HttpRequest) -> bool:
+    console = reverse("admin:index")
+    if not settings.STAFF_MFA_REQUIRED or not request.path.startswith(console):
+        return False
+    if request.path == reverse("admin:logout"):
+        return False
+    user = request.user
+    if not (user.is_authenticated and user.is_staff):
+        return False
+    from allauth.mfa.utils import is_mfa_enabled
+
+    return not is_mfa_enabled(user)
