@@ -10,7 +10,7 @@ TEST_PROCESSES ?= 2
 
 VENV := .venv
 PY := $(VENV)/bin/python
-INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
+INSTALL := $(PY) -m pip install --quiet --quiet --disable-pip-version-check
 
 # What `check --deploy` sees: a machine as it should be.
 PRODUCTION := env -u DEBUG \

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import importlib.util
 import os
 import signal
 import socket
@@ -175,10 +174,8 @@ def _interrupt(*_: object) -> None:
 
 
 def _has_command(name: str) -> bool:
-    return (
-        importlib.util.find_spec(f"credits_project.management.commands.{name}")
-        is not None
-    )
+    commands = demo_environment.BASE_DIR / "credits_project" / "management" / "commands"
+    return (commands / f"{name}.py").exists()
 
 
 def _manage(*arguments: str) -> str:
@@ -221,9 +218,12 @@ def _programs(plan: Plan) -> list[Program]:
     web += ["--respawn-failed-workers", "--respawn-interval", "0.5"]
     web += ["--workers-kill-timeout", "8"]
     web += ["--working-dir", str(demo_environment.BASE_DIR)]
+    worker = [*_MANAGE, "procrastinate", "worker", "--shutdown-graceful-timeout", "8"]
     programs = [
         Program(name="web", command=web),
-        Program(name="worker", command=[*_MANAGE, "procrastinate", "worker"]),
+        # It ends in order only while the database answers, which goes down with the
+        # supervisor. Killing it is harmless: what it was doing is leased, not lost.
+        Program(name="worker", command=worker, orphan_signal=signal.SIGKILL),
     ]
     if plan.simulator_port is not None:
         webhooks = f"http://{HOST}:{plan.port}/api/v1/webhooks/paychangu"

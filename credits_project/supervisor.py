@@ -40,6 +40,8 @@ class Program:
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    # What it is sent when the supervisor itself is killed.
+    orphan_signal: signal.Signals = signal.SIGTERM
 
 
 def write_line(line: str) -> None:
@@ -122,7 +124,7 @@ class Supervisor:
             self._ensure_needs()
         except self._retry_on as error:
             seconds = self._needs_pause.begin(steady=False)
-            self._write(f"{error} Trying again in {seconds:.0f} s.")
+            self._write(f"{error} Trying again in {seconds:.1f} s.")
             return False
         self._needs_pause = _Pause()
         return True
@@ -229,7 +231,7 @@ class _Child:
             stderr=subprocess.STDOUT,
             # A group of its own: Ctrl-C in the terminal reaches the supervisor alone.
             process_group=0,
-            preexec_fn=signal_at_parents_death(signal.SIGTERM),
+            preexec_fn=signal_at_parents_death(self._program.orphan_signal),
         )
         self._output = self._process.stdout
         assert self._output is not None
@@ -243,7 +245,7 @@ class _Child:
             steady=time.monotonic() - self._started_at > STEADY_SECONDS
         )
         self._write(
-            f"{self._program.name} {how}; starting it again in {seconds:.0f} s."
+            f"{self._program.name} {how}; starting it again in {seconds:.1f} s."
         )
 
     def _clear_away(self, process: subprocess.Popen[bytes]) -> None:
