@@ -39,18 +39,22 @@ class Environment:
 
     def words(self, name: str) -> list[str]:
         """Return the setting's comma-separated words."""
-        return [word.strip() for word in self.text(name, default="").split(",") if word.strip()]
+        return [
+            word.strip()
+            for word in self.text(name, default="").split(",")
+            if word.strip()
+        ]
 
     def boolean(self, name: str, *, default: bool) -> bool:
         """Return the setting as true or false; any other word is refused."""
-        word = self.text(name, default=str(default)).lower()
+        word = (self.text(name, default="") or str(default)).lower()
         if word not in _BOOLEANS:
             raise ImproperlyConfigured(f"{name} must be true or false, not {word!r}.")
         return _BOOLEANS[word]
 
     def integer(self, name: str, *, default: int, minimum: int) -> int:
         """Return the setting as a whole number of at least `minimum`."""
-        word = self.text(name, default=str(default))
+        word = self.text(name, default="") or str(default)
         if not (word.isascii() and word.isdigit()) or int(word) < minimum:
             raise ImproperlyConfigured(
                 f"{name} must be a whole number of at least {minimum}, not {word!r}."
@@ -59,7 +63,7 @@ class Environment:
 
     def choice(self, name: str, allowed: tuple[str, ...], *, default: str) -> str:
         """Return the setting, which must be one of `allowed`."""
-        word = self.text(name, default=default)
+        word = self.text(name, default="") or default
         if word not in allowed:
             raise ImproperlyConfigured(
                 f"{name} must be one of {', '.join(allowed)}, not {word!r}."
@@ -77,7 +81,7 @@ class Environment:
 
     def amount(self, name: str, *, default: str) -> Decimal:
         """Return an amount of zero or more with at most two decimals."""
-        word = self.text(name, default=default)
+        word = self.text(name, default="") or default
         value = _decimal(word)
         if value is None or value < 0 or value != round(value, 2):
             raise ImproperlyConfigured(
@@ -87,7 +91,7 @@ class Environment:
 
     def rate(self, name: str, *, default: str) -> Decimal:
         """Return a fraction from 0 to 1, 0.10 for 10 %."""
-        word = self.text(name, default=default)
+        word = self.text(name, default="") or default
         value = _decimal(word)
         if value is None or not 0 <= value <= 1:
             raise ImproperlyConfigured(
