@@ -1,0 +1,80 @@
+"""What withdrawing refuses."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from credits_project.exceptions import DomainError
+
+Limit = Literal["minimum", "maximum", "daily", "weekly"]
+
+_LIMITS: dict[Limit, str] = {
+    "minimum": "A withdrawal is of at least {allowed} credits.",
+    "maximum": "A withdrawal is of at most {allowed} credits.",
+    "daily": "Within 24 hours {allowed} more credits can be withdrawn.",
+    "weekly": "Within 7 days {allowed} more credits can be withdrawn.",
+}
+
+
+class WithdrawalLimit(DomainError):
+    """Policy allows less, or asks for more."""
+
+    code = "withdrawal-limit"
+    title = "The withdrawal is outside of the limits."
+    status = 409
+
+    def __init__(self, *, limit: Limit, allowed: Decimal) -> None:
+        """Name the limit, and the credits that it allows now."""
+        super().__init__(
+            _LIMITS[limit].format(allowed=allowed), limit=limit, allowed=str(allowed)
+        )
+
+
+class NotWithdrawable(DomainError):
+    """The credits are there and were not earned."""
+
+    code = "not-withdrawable"
+    title = "Only earned credits can be withdrawn."
+    status = 409
+
+    def __init__(self, *, withdrawable: Decimal, required: Decimal) -> None:
+        super().__init__(
+            f"{required} credits are required and {withdrawable} can be withdrawn.",
+            withdrawable=str(withdrawable),
+            required=str(required),
+        )
+
+
+class PayoutMethodNotUsable(DomainError):
+    """The payout method was added too recently."""
+
+    code = "payout-method-not-usable"
+    title = "The payout method cannot be used yet."
+    status = 409
+
+    def __init__(self, *, usable_from: datetime) -> None:
+        moment = usable_from.isoformat().replace("+00:00", "Z")
+        super().__init__(
+            f"The payout method can be used from {moment}.", usable_from=moment
+        )
+
+
+class PayoutRateMissing(DomainError):
+    """Staff have not said yet what a credit pays out."""
+
+    code = "payout-rate-missing"
+    title = "Withdrawals are not available at the moment."
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("No payout rate is in effect. Please try again later.")
+
+
+class NotSettled(DomainError):
+    """The gateway may still come to know the payout, or knows it."""
+
+    code = "payout-not-settled"
+    title = "It is not certain that the payout was not sent."
+    status = 409
