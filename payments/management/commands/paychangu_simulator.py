@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -20,8 +21,14 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the simulator's own options."""
+        """Take the simulator's own options; keys from the environment if they are there.
+
+        Arguments can be read by everybody on the machine, the environment cannot.
+        """
         cli.add_arguments(parser)
+        for name in ("secret_key", "webhook_secret"):
+            if key := os.environ.get(f"PAYCHANGU_{name.upper()}", "").strip():
+                parser.set_defaults(**{name: key})
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Serve until told to stop."""
