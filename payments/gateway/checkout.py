@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -62,7 +63,7 @@ def _is_web_address(url: str) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return False
-    is_clean = len(url) <= 2000 and url.isascii() and url.isprintable()
+    is_clean = len(url) <= 2000 and re.fullmatch(r"[!-~]+", url) is not None
     return is_clean and parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
