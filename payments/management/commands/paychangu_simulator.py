@@ -21,7 +21,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the simulator's own options; keys from the environment if they are there.
+        """Take the simulator's options; its keys from the environment if there.
 
         Arguments can be read by everybody on the machine, the environment cannot.
         """
