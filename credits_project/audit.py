@@ -14,18 +14,20 @@ def record(
 ) -> None:
     """Note that `actor` did `action` to `row`; call it inside the deed's transaction.
 
-    `facts` are JSON values. An action of the system itself (no actor) leaves no entry:
-    the row's own columns and the ledger tell of it.
+    `facts` are shown by their names. An action of the system itself (no actor) leaves
+    no entry: the row's own columns and the ledger tell of it.
     """
     if actor is None:
         return
+    message = f"{action}: {reason}" if reason else action
+    if facts:
+        told = ", ".join(f"{name} {value}" for name, value in facts.items())
+        message = f"{message} ({told})"
     LogEntry.objects.create(
         user_id=actor.pk,
         content_type=ContentType.objects.get_for_model(row),
         object_id=str(row.pk),
         object_repr=str(row)[:200],
         action_flag=CHANGE,
-        change_message=[
-            {"changed": {"name": action, "object": reason, "fields": [], **facts}}
-        ],
+        change_message=message,
     )

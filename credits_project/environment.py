@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,17 @@ class Environment:
         return self.text(name, default="") != ""
 
     def text(self, name: str, *, default: str) -> str:
-        """Return the setting as it stands, without surrounding blanks."""
-        return str(self._env.str(name, default=default)).strip()
+        """Return the setting without surrounding blanks; empty counts as not given."""
+        return str(self._env.str(name, default="")).strip() or default
+
+    def throttle(self, name: str, *, default: str) -> str | None:
+        """Return a rate like 60/min; none where the setting is given and empty."""
+        word = str(self._env.str(name, default=default)).strip()
+        if word and not re.fullmatch(r"[1-9][0-9]*/(s|sec|m|min|h|hour|d|day)", word):
+            raise ImproperlyConfigured(
+                f"{name} must be a rate like 60/min, or empty for none, not {word!r}."
+            )
+        return word or None
 
     def words(self, name: str) -> list[str]:
         """Return the setting's comma-separated words."""

@@ -141,7 +141,7 @@ ACCOUNT_EMAIL_VERIFICATION = "optional"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = SITE_URL.partition(":")[0]
 # allauth's own limits for signing in, up and resetting; False switches all off.
-ACCOUNT_RATE_LIMITS = (
+ACCOUNT_RATE_LIMITS: dict[str, str] | bool = (
     {} if env.boolean("AUTH_RATE_LIMITS", default=True) else False
 )
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
@@ -229,9 +229,9 @@ REST_FRAMEWORK = {
         "credits_project.throttling.MoneyThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": {
-        "anon": env.text("THROTTLE_ANON", default="60/min") or None,
-        "user": env.text("THROTTLE_USER", default="600/min") or None,
-        "money": env.text("THROTTLE_MONEY", default="30/min") or None,
+        "anon": env.throttle("THROTTLE_ANON", default="60/min"),
+        "user": env.throttle("THROTTLE_USER", default="600/min"),
+        "money": env.throttle("THROTTLE_MONEY", default="30/min"),
     },
     "EXCEPTION_HANDLER": "credits_project.problems.exception_handler",
     "NUM_PROXIES": TRUSTED_PROXY_COUNT,

@@ -28,7 +28,7 @@ TABLES: Final = [
 # brackets, which are left out of the comparison.
 _CATALOG: Final = """
 SELECT 'trigger ' || relation.relname || '.' || tgname,
-    tgenabled || ' ' || pg_get_triggerdef(tg.oid) || ' ' || procedure.prosrc
+    tgenabled::text || ' ' || pg_get_triggerdef(tg.oid) || ' ' || procedure.prosrc
 FROM pg_trigger AS tg
 JOIN pg_class AS relation ON relation.oid = tg.tgrelid
 JOIN pg_proc AS procedure ON procedure.oid = tg.tgfoid
@@ -36,7 +36,7 @@ WHERE NOT tg.tgisinternal AND relation.relname = ANY (%(tables)s)
   AND relation.relnamespace = 'public'::regnamespace
 UNION ALL
 SELECT 'constraint ' || relation.relname || '.' || conname,
-    convalidated || ' ' || pg_get_constraintdef(con.oid)
+    convalidated::text || ' ' || pg_get_constraintdef(con.oid)
 FROM pg_constraint AS con
 JOIN pg_class AS relation ON relation.oid = con.conrelid
 WHERE con.contype IN ('c', 'u', 'p', 'f') AND relation.relname = ANY (%(tables)s)

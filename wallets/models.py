@@ -43,7 +43,7 @@ class CreditWallet(models.Model):
         blank=True,
         related_name="wallet",
     )
-    code = models.CharField(max_length=40, null=True, blank=True, unique=True)  # noqa: DJ001 - NULL keeps the many users' wallets out of the unique index
+    code = models.CharField(max_length=40, null=True, blank=True, unique=True)
     balance = CreditField(default=ZERO)
     # In the balance and not to be spent. The database keeps it equal to the open holds.
     held = CreditField(default=ZERO)
@@ -233,7 +233,9 @@ class CreditTransaction(models.Model):
                 # Only the range; "not below zero" is the wallet's rule, as some system
                 # wallets are negative by design.
                 name="wallets_credittransaction_balance_in_range",
-                condition=Q(balance_after__gt=-MAX_CREDITS, balance_after__lt=MAX_CREDITS),
+                condition=Q(
+                    balance_after__gt=-MAX_CREDITS, balance_after__lt=MAX_CREDITS
+                ),
             ),
             models.CheckConstraint(
                 name="wallets_credittransaction_balance_adds_up",
@@ -294,14 +296,18 @@ class CreditHold(models.Model):
         db_table = "credit_holds"
         verbose_name = "hold"
         constraints: ClassVar = [
-            models.UniqueConstraint(name="wallets_credithold_unique_key", fields=["key"]),
+            models.UniqueConstraint(
+                name="wallets_credithold_unique_key", fields=["key"]
+            ),
             models.CheckConstraint(
                 name="wallets_credithold_amount_in_range",
                 condition=Q(amount__gt=0, amount__lt=MAX_CREDITS),
             ),
         ]
         indexes: ClassVar = [
-            models.Index(name="credit_holds_by_wallet", fields=["wallet", "created_at"]),
+            models.Index(
+                name="credit_holds_by_wallet", fields=["wallet", "created_at"]
+            ),
             models.Index(
                 name="credit_holds_due",
                 fields=["releases_at"],
@@ -311,4 +317,3 @@ class CreditHold(models.Model):
 
     def __str__(self) -> str:
         return f"hold {self.key}"
-

@@ -81,7 +81,8 @@ _LEDGER_CHECKS: Final = (
             format('transaction %s starts at %s, after %s at %s',
                 sequence, balance_before, previous, previous_balance)
         FROM (
-            SELECT wallet_id, sequence, balance_before, balance_after, amount, created_at,
+            SELECT wallet_id, sequence, amount, balance_before, balance_after,
+                created_at,
                 lag(sequence, 1, 0::bigint) OVER wallet AS previous,
                 lag(balance_after, 1, 0.00) OVER wallet AS previous_balance,
                 lag(created_at) OVER wallet AS previous_at
@@ -108,7 +109,8 @@ _LEDGER_CHECKS: Final = (
         title="what a wallet holds back is the sum of its open holds",
         sql="""
         SELECT format('wallet %s', wallet.id),
-            format('held %s, but open holds of %s', wallet.held, coalesce(open.total, 0))
+            format('held %s, but open holds of %s',
+                wallet.held, coalesce(open.total, 0))
         FROM credit_wallets AS wallet LEFT JOIN (
             SELECT wallet_id, sum(amount) AS total FROM credit_holds
             WHERE released_at IS NULL GROUP BY wallet_id
@@ -120,9 +122,11 @@ _LEDGER_CHECKS: Final = (
         invariant="I15",
         title="a transfer is reversed at most once, by its exact opposite",
         sql="""
-        SELECT format('transfer %s', reversal.id), 'is not the opposite of what it reverses'
+        SELECT format('transfer %s', reversal.id),
+            'is not the opposite of what it reverses'
         FROM credit_transfers AS reversal
-        JOIN credit_transactions AS original ON original.transfer_id = reversal.reverses_id
+        JOIN credit_transactions AS original
+          ON original.transfer_id = reversal.reverses_id
         LEFT JOIN credit_transactions AS back
           ON back.transfer_id = reversal.id AND back.wallet_id = original.wallet_id
         WHERE back.amount IS DISTINCT FROM -original.amount

@@ -15,24 +15,27 @@ from wallets.models import CreditTransaction, CreditWallet
 from wallets.system import PARTS, Family
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Statement:
     """A wallet's transactions from `start` up to and not including `end`.
 
-    `opening` and `closing` are the balances at both ends, in credits; the closing of
-    one period is the opening of the next.
+    `opening` is the balance at the start, in credits; the closing of one period is the
+    opening of the next. `closing` is known once the rows were read to their end: it
+    follows from them, whatever is posted meanwhile.
     """
 
     wallet: CreditWallet
     start: datetime
     end: datetime
     opening: Decimal
-    closing: Decimal
     rows: QuerySet[CreditTransaction]
+    closing: Decimal
 
     def iterate(self) -> Iterator[CreditTransaction]:
         """Yield the rows in their order, oldest first, without loading all at once."""
-        return self.rows.iterator(chunk_size=2000)
+        for row in self.rows.iterator(chunk_size=2000):
+            self.closing = row.balance_after
+            yield row
 
 
 def transactions_of(*, wallet_id: uuid.UUID) -> QuerySet[CreditTransaction]:
@@ -45,20 +48,23 @@ def transactions_of(*, wallet_id: uuid.UUID) -> QuerySet[CreditTransaction]:
 
 
 def balance_at(*, wallet_id: uuid.UUID, at: datetime) -> Decimal:
-    """Return the wallet's balance at a moment, what happened at that moment included."""
+    """Return the wallet's balance at a moment, with what happened at that moment."""
     return _balance(CreditTransaction.objects.filter(created_at__lte=at), wallet_id)
 
 
 def statement(*, wallet: CreditWallet, start: datetime, end: datetime) -> Statement:
     """Return the wallet's statement for `start` ≤ time < `end`."""
     rows = transactions_of(wallet_id=wallet.pk)
+    opening = _balance(rows.filter(created_at__lt=start), wallet.pk)
     return Statement(
         wallet=wallet,
         start=start,
         end=end,
-        opening=_balance(rows.filter(created_at__lt=start), wallet.pk),
-        closing=_balance(rows.filter(created_at__lt=end), wallet.pk),
-        rows=rows.filter(created_at__gte=start, created_at__lt=end).order_by("sequence"),
+        opening=opening,
+        closing=opening,
+        rows=rows.filter(created_at__gte=start, created_at__lt=end).order_by(
+            "sequence"
+        ),
     )
 
 
@@ -67,7 +73,9 @@ def family_balances() -> dict[Family, Decimal]:
     balances: dict[Family, Decimal] = {}
     for family in PARTS:
         wallets = CreditWallet.objects.family(family)
-        balances[family] = wallets.aggregate(total=Sum("balance", default=ZERO))["total"]
+        balances[family] = wallets.aggregate(total=Sum("balance", default=ZERO))[
+            "total"
+        ]
     return balances
 
 

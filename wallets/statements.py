@@ -53,7 +53,8 @@ WITH moved AS (
     ORDER BY leg.position
     RETURNING id, wallet_id, sequence, created_at
 )
-SELECT booked.id, booked.wallet_id, booked.sequence, booked.created_at, opened.created_at
+SELECT booked.id, booked.wallet_id, booked.sequence, booked.created_at,
+    opened.created_at
 FROM booked, (SELECT min(created_at) AS created_at FROM opened) AS opened
 """
 
@@ -102,7 +103,10 @@ def write(
         [transfer.description for transfer in transfers],
         [transfer.actor_id for transfer in transfers],
         [transfer.reverses_id for transfer in transfers],
-        [json.dumps(transfer.metadata, cls=DjangoJSONEncoder) for transfer in transfers],
+        [
+            json.dumps(transfer.metadata, cls=DjangoJSONEncoder)
+            for transfer in transfers
+        ],
         [leg.transfer_id for leg in legs],
         [leg.wallet_id for leg in legs],
         [leg.sequence for leg in legs],

@@ -32,7 +32,7 @@ _NAMESPACE: Final = uuid.UUID("8f0e5b63-6c0b-5d2e-9a54-0f6f3a6f1c77")
 
 
 def system_wallet_code(family: Family, *, cause: uuid.UUID | None = None) -> str:
-    """Return the code of the family's wallet, or of the part that `cause` belongs to."""
+    """Return the code of the family's wallet, or of the part that `cause` uses."""
     parts = PARTS[family]
     if parts == 1:
         return family

@@ -15,7 +15,9 @@ from wallets.services.posting import (
 from wallets.services.transfers import (
     grant_credits,
     reverse_transfer,
+    send_credits,
     transfer_credits,
+    transfer_for_client,
 )
 
 __all__ = [
@@ -32,7 +34,9 @@ __all__ = [
     "release_due_holds",
     "release_hold",
     "reverse_transfer",
+    "send_credits",
     "transfer_credits",
+    "transfer_for_client",
     "unfreeze_wallet",
     "wallet_id_of",
 ]

@@ -40,7 +40,9 @@ def unfreeze_wallet(*, wallet_id: uuid.UUID, actor: Any, reason: str) -> CreditW
         InvalidInput: no reason is given.
     """
     if not reason.strip():
-        raise InvalidInput("reason", "Say why the wallet is unfrozen.", reason="required")
+        raise InvalidInput(
+            "reason", "Say why the wallet is unfrozen.", reason="required"
+        )
     wallet = CreditWallet.objects.select_for_update(no_key=True).get(pk=wallet_id)
     if wallet.frozen_at is not None:
         CreditWallet.objects.filter(pk=wallet_id).update(

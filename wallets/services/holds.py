@@ -77,7 +77,9 @@ def release_due_holds(*, now: datetime, batch: int = 10_000) -> int:
 @transaction.atomic
 def _release_batch(*, now: datetime, batch: int) -> int:
     due = CreditHold.objects.open().filter(releases_at__lte=now)
-    found = list(due.order_by("releases_at", "pk").values_list("pk", "wallet_id")[:batch])
+    found = list(
+        due.order_by("releases_at", "pk").values_list("pk", "wallet_id")[:batch]
+    )
     wallet_ids = {wallet_id for _, wallet_id in found}
     wallets = CreditWallet.objects.select_for_update(no_key=True).order_by("pk")
     list(wallets.filter(pk__in=wallet_ids).values_list("pk"))

@@ -37,7 +37,9 @@ def wallet_id_of(*, user_id: int) -> uuid.UUID:
     Users made by `bulk_create`, raw SQL or another program never met the signal.
     """
     wallet_id = (
-        CreditWallet.objects.filter(user_id=user_id).values_list("pk", flat=True).first()
+        CreditWallet.objects.filter(user_id=user_id)
+        .values_list("pk", flat=True)
+        .first()
     )
     return wallet_id or open_wallet(user_id=user_id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from decimal import Decimal
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from credits_project import audit
+from credits_project import audit, idempotency
 from credits_project.exceptions import InvalidInput
 from credits_project.ids import new_id
 from credits_project.money import checked_amount, positive_amount
@@ -79,6 +80,51 @@ def transfer_credits(
     ):
         raise TransferKeyReused(transfer.key)
     return transfer
+
+
+@transaction.atomic
+def send_credits(
+    *,
+    sender: Any,
+    to: str,
+    amount: Decimal,
+    note: str = "",
+    idempotency_key: str | None = None,
+) -> CreditTransfer:
+    """Send `amount` credits to the active user who has the e-mail address `to`.
+
+    Raises:
+        RequestInProgress: the same request is running now.
+        Otherwise as `transfer_credits`, with `to` as the field of an unknown user.
+    """
+    users = get_user_model()._default_manager.filter(is_active=True)
+    target = users.filter(email__iexact=to).order_by("pk").first()
+    if target is None:
+        raise InvalidInput("to", "No user has this address.", reason="does_not_exist")
+    if target.pk == sender.pk:
+        raise InvalidInput("to", "Nobody can transfer credits to themselves.")
+    return transfer_credits(
+        from_user_id=sender.pk,
+        to_user_id=target.pk,
+        amount=amount,
+        description=note,
+        actor=sender,
+        key=_client_key("transfers", sender.pk, idempotency_key),
+    )
+
+
+@transaction.atomic
+def transfer_for_client(
+    *, actor: Any, idempotency_key: str | None = None, **arguments: Any
+) -> CreditTransfer:
+    """Do `transfer_credits` once under the client's key. Return the transfer.
+
+    Raises:
+        RequestInProgress: the same request is running now.
+        Otherwise as `transfer_credits`.
+    """
+    key = _client_key("rpc", actor.pk, idempotency_key)
+    return transfer_credits(actor=actor, key=key, **arguments)
 
 
 @transaction.atomic
@@ -180,6 +226,16 @@ def _wallet_of_user(user_id: int, *, field: str) -> uuid.UUID:
     if not users.filter(pk=user_id).exists():
         raise InvalidInput(field, "There is no such user.", reason="does_not_exist")
     return wallet_id_of(user_id=user_id)
+
+
+def _client_key(scope: str, user_id: int, key: str | None) -> str | None:
+    """Return the transfer key of a client's key, which is the user's and endpoint's."""
+    if key is None:
+        return None
+    idempotency.claim(user_id=user_id, scope=scope, key=key)
+    # A digest: the client's key alone may be as long as a transfer key.
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return f"{scope}:{user_id}:{digest}"
 
 
 def _check_key(key: str) -> None:

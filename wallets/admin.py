@@ -1,0 +1,185 @@
+"""The ledger in the staff console: everything to be seen, nothing to be edited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from credits_project.console import ReadOnlyAdmin, TabularInline, ask_for_reason
+from credits_project.exceptions import DomainError
+from wallets import services
+from wallets.models import CreditHold, CreditTransaction, CreditTransfer, CreditWallet
+
+
+class HolderFilter(admin.SimpleListFilter):
+    """Users' wallets or system wallets."""
+
+    title = "holder"
+    parameter_name = "holder"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("user", "Users"), ("system", "System")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[CreditWallet]
+    ) -> QuerySet[CreditWallet]:
+        if self.value() == "user":
+            return queryset.filter(user__isnull=False)
+        if self.value() == "system":
+            return queryset.filter(code__isnull=False)
+        return queryset
+
+
+@admin.register(CreditWallet)
+class CreditWalletAdmin(ReadOnlyAdmin):
+    """Wallets, with freezing as the one thing that staff do to them."""
+
+    list_display = (
+        "holder",
+        "balance",
+        "held",
+        "available",
+        "sequence",
+        "is_frozen",
+        "updated_at",
+    )
+    list_filter = (HolderFilter, ("frozen_at", admin.EmptyFieldListFilter))
+    list_select_related = ("user",)
+    search_fields = ("user__email", "user__username", "code", "id")
+    search_help_text = "E-mail, username, code or id"
+    ordering = ("-updated_at", "pk")
+    actions = ("freeze", "unfreeze")
+
+    @admin.display(description="holder", ordering="user__email")
+    def holder(self, wallet: CreditWallet) -> str:
+        if wallet.user is None:
+            return wallet.code or ""
+        return wallet.user.email or wallet.user.get_username()
+
+    @admin.display(boolean=True, description="frozen")
+    def is_frozen(self, wallet: CreditWallet) -> bool:
+        return wallet.frozen_at is not None
+
+    def has_freeze_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("wallets.freeze_wallet")
+
+    @admin.action(
+        description="Freeze: pays nothing, still receives", permissions=["freeze"]
+    )
+    def freeze(
+        self, request: HttpRequest, queryset: QuerySet[CreditWallet]
+    ) -> HttpResponse | None:
+        return self._with_reason(request, queryset, services.freeze_wallet, "freeze")
+
+    @admin.action(description="Unfreeze", permissions=["freeze"])
+    def unfreeze(
+        self, request: HttpRequest, queryset: QuerySet[CreditWallet]
+    ) -> HttpResponse | None:
+        return self._with_reason(
+            request, queryset, services.unfreeze_wallet, "unfreeze"
+        )
+
+    def _with_reason(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[CreditWallet],
+        service: Any,
+        action: str,
+    ) -> HttpResponse | None:
+        reason = ask_for_reason(
+            self,
+            request,
+            queryset,
+            action=action,
+            title=f"{action} wallets".capitalize(),
+        )
+        if isinstance(reason, HttpResponse):
+            return reason
+        done = 0
+        for pk in queryset.order_by("pk").values_list("pk", flat=True):
+            try:
+                service(wallet_id=pk, actor=request.user, reason=reason)
+            except DomainError as error:
+                self.message_user(request, f"Wallet {pk}: {error}", messages.ERROR)
+            else:
+                done += 1
+        if done:
+            self.message_user(request, f"{done} wallet(s): {action} done.")
+        return None
+
+
+class TransactionInline(TabularInline):
+    """The rows of a transfer."""
+
+    model = CreditTransaction
+    fields = (
+        "wallet",
+        "sequence",
+        "transaction_type",
+        "amount",
+        "balance_before",
+        "balance_after",
+    )
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(CreditTransfer)
+class CreditTransferAdmin(ReadOnlyAdmin):
+    """Transfers with their rows."""
+
+    list_display = ("id", "key", "description", "actor", "created_at")
+    list_select_related = ("actor",)
+    search_fields = ("id", "key", "description")
+    ordering = ("-id",)
+    inlines = (TransactionInline,)
+
+
+@admin.register(CreditTransaction)
+class CreditTransactionAdmin(ReadOnlyAdmin):
+    """Transactions of all wallets, newest first."""
+
+    list_display = (
+        "created_at",
+        "wallet",
+        "sequence",
+        "transaction_type",
+        "amount",
+        "balance_before",
+        "balance_after",
+        "transfer",
+    )
+    list_filter = ("transaction_type",)
+    list_select_related = ("wallet__user", "transfer")
+    search_fields = ("wallet__user__email", "wallet__code", "transfer__key")
+    search_help_text = "E-mail or code of the wallet, or key of the transfer"
+    ordering = ("-id",)
+    show_full_result_count = False
+
+
+@admin.register(CreditHold)
+class CreditHoldAdmin(ReadOnlyAdmin):
+    """What wallets hold back, and since when."""
+
+    list_display = (
+        "key",
+        "wallet",
+        "amount",
+        "reason",
+        "releases_at",
+        "released_at",
+    )
+    list_filter = (("released_at", admin.EmptyFieldListFilter),)
+    list_select_related = ("wallet__user",)
+    search_fields = ("key", "wallet__user__email")
+    ordering = ("-id",)
