@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
@@ -17,8 +19,11 @@ class CourseQuerySet(models.QuerySet["Course"]):
     """Courses, by who may see them."""
 
     def published(self) -> Self:
-        """Return courses that everybody sees."""
-        return self.filter(status=Course.Status.PUBLISHED)
+        """Return courses that everybody sees.
+
+        Those of a deactivated coach are not among them: nobody would teach them.
+        """
+        return self.filter(status=Course.Status.PUBLISHED, coach__is_active=True)
 
     def of_coach(self, user: Any) -> Self:
         """Return the coach's own courses, whatever their state."""
@@ -33,13 +38,24 @@ class Course(models.Model):
         PUBLISHED = "published"
         ARCHIVED = "archived"
 
+    # Nothing becomes a draft again: people may be in it, and could not see it any more.
+    TRANSITIONS: ClassVar = {
+        Status.DRAFT: {Status.PUBLISHED, Status.ARCHIVED},
+        Status.PUBLISHED: {Status.ARCHIVED},
+        Status.ARCHIVED: {Status.PUBLISHED},
+    }
+
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     coach = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="courses"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="courses",
+        # An index below begins with it.
+        db_index=False,
     )
     title = models.CharField(max_length=200)
     # Follows from the title, and stays when the title changes.
-    slug = models.SlugField(max_length=220, unique=True)
+    slug = models.SlugField(max_length=220, db_index=False)
     summary = models.CharField(max_length=500, blank=True, default="")
     description = models.TextField(blank=True, default="")
     # In credits; 0 is free.
@@ -73,6 +89,7 @@ class Course(models.Model):
                 name="courses_course_status_known",
                 condition=Q(status__in=["draft", "published", "archived"]),
             ),
+            models.UniqueConstraint(name="courses_course_unique_slug", fields=["slug"]),
         ]
         indexes: ClassVar = [
             models.Index(name="courses_by_coach", fields=["coach", "-id"]),
@@ -80,6 +97,24 @@ class Course(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    def move_to(self, status: str) -> None:
+        """Set the status in memory; the caller holds the row's lock and saves it.
+
+        Raises:
+            InvalidTransition: `TRANSITIONS` has no such step.
+        """
+        if status not in self.TRANSITIONS[self.Status(self.status)]:
+            raise InvalidTransition(current=self.status, wanted=status)
+        self.status = status
+
+
+class EnrollmentQuerySet(models.QuerySet["Enrollment"]):
+    """Enrollments, by their state."""
+
+    def active(self) -> Self:
+        """Return enrollments whose learners are in the course now."""
+        return self.filter(status=Enrollment.Status.ACTIVE)
 
 
 class Enrollment(models.Model):
@@ -97,10 +132,17 @@ class Enrollment(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     course = models.ForeignKey(
-        Course, on_delete=models.PROTECT, related_name="enrollments"
+        Course,
+        on_delete=models.PROTECT,
+        related_name="enrollments",
+        # An index below begins with it, as with the learner.
+        db_index=False,
     )
     learner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="enrollments"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="enrollments",
+        db_index=False,
     )
     # In credits: what the learner paid, the platform's part of it, the coach's part.
     price = CreditField()
@@ -125,10 +167,17 @@ class Enrollment(models.Model):
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 - NULL keeps requests without a key out of the unique index
     idempotency_digest = models.CharField(max_length=64, blank=True, default="")
 
-    enrolled_at = models.DateTimeField(auto_now_add=True)
-    # When the refund window closes and the earnings are the coach's to spend.
+    enrolled_at = models.DateTimeField()
+    # When the refund window closes and the earnings are the coach's to spend. The same
+    # as `enrolled_at` where there was no window.
     matures_at = models.DateTimeField()
+    # When the last of the price was given back.
     refunded_at = models.DateTimeField(null=True, blank=True)
+
+    objects = EnrollmentQuerySet.as_manager()
+
+    # Set by services: whether an earlier request had done what was asked for.
+    is_replay: bool = False
 
     class Meta:
         db_table = "enrollments"
@@ -166,6 +215,18 @@ class Enrollment(models.Model):
                 name="courses_enrollment_refund_within_price",
                 condition=Q(refunded_amount__gte=0, refunded_amount__lte=F("price")),
             ),
+            models.CheckConstraint(
+                # Who got everything back has left the course, and nobody else has. What
+                # cost nothing cannot be refunded.
+                name="courses_enrollment_refunded_iff_whole",
+                condition=Q(status="refunded", price__gt=0, refunded_amount=F("price"))
+                | Q(status="active", price=0)
+                | Q(status="active", refunded_amount__lt=F("price")),
+            ),
+            models.CheckConstraint(
+                name="courses_enrollment_matures_after_enrolling",
+                condition=Q(matures_at__gte=F("enrolled_at")),
+            ),
             models.UniqueConstraint(
                 name="courses_enrollment_unique_idempotency_key",
                 fields=["learner", "idempotency_key"],
@@ -188,3 +249,79 @@ class Enrollment(models.Model):
         if status not in self.TRANSITIONS[self.Status(self.status)]:
             raise InvalidTransition(current=self.status, wanted=status)
         self.status = status
+
+    @property
+    def refundable_until(self) -> datetime | None:
+        """Until when the learner may take the price back; None where they never may."""
+        had_window = self.matures_at > self.enrolled_at
+        if self.status == self.Status.ACTIVE and self.price and had_window:
+            return self.matures_at
+        return None
+
+    @property
+    def refundable_amount(self) -> Decimal:
+        """What has not been given back yet, in credits."""
+        return self.price - self.refunded_amount
+
+
+class EnrollmentRefund(models.Model):
+    """One refund of an enrollment, whole or in part. Never changed or deleted."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    enrollment = models.ForeignKey(
+        Enrollment,
+        on_delete=models.PROTECT,
+        related_name="refund_rows",
+        # The unique constraint below begins with it.
+        db_index=False,
+    )
+    # 1, 2, 3 … within the enrollment.
+    number = models.PositiveIntegerField()
+    # In credits: what the learner got back, of it the platform's and the coach's part.
+    amount = CreditField()
+    fee = CreditField()
+    earnings = CreditField()
+    # How much of the coach's part the platform paid, as the coach no longer had it.
+    shortfall = CreditField(default=ZERO)
+    reason = models.CharField(max_length=500, blank=True, default="")
+    # None where a program did it by itself.
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        # The unique constraint on the key begins with it.
+        db_index=False,
+    )
+    transfer = models.OneToOneField(
+        "wallets.CreditTransfer", on_delete=models.PROTECT, related_name="+"
+    )
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 - NULL keeps requests without a key out of the unique index
+    idempotency_digest = models.CharField(max_length=64, blank=True, default="")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "enrollment_refunds"
+        # Seen as a part of its enrollment and in no other place.
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="courses_enrollmentrefund_unique_number",
+                fields=["enrollment", "number"],
+            ),
+            models.CheckConstraint(
+                name="courses_enrollmentrefund_parts_add_up",
+                condition=Q(amount=F("fee") + F("earnings"))
+                & Q(amount__gt=0, amount__lt=MAX_CREDITS)
+                & Q(fee__gte=0, earnings__gte=0)
+                & Q(shortfall__gte=0, shortfall__lte=F("earnings")),
+            ),
+            models.UniqueConstraint(
+                name="courses_enrollmentrefund_unique_idempotency_key",
+                fields=["actor", "idempotency_key"],
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"refund {self.number} of enrollment {self.enrollment_id}"
