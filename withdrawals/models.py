@@ -42,7 +42,8 @@ class PayoutMethod(models.Model):
     destination_id = models.CharField(max_length=100)
     destination_name = models.CharField(max_length=200)
     account_name = models.CharField(max_length=200)
-    # Encrypted (see `withdrawals.encryption`), and its last three digits to be shown.
+    # Encrypted for this row (see `number_context`), and its last three digits to be
+    # shown.
     account_number_encrypted = models.BinaryField()
     account_number_last = models.CharField(max_length=3)
     # Keyed digest of destination and number: finds the same account without reading it.
@@ -73,6 +74,11 @@ class PayoutMethod(models.Model):
 
     def __str__(self) -> str:
         return f"{self.destination_name} {self.masked_number}"
+
+    @property
+    def number_context(self) -> str:
+        """What the sealed number is bound to."""
+        return f"method:{self.pk}:{self.kind}:{self.destination_id}"
 
     @property
     def masked_number(self) -> str:
@@ -166,7 +172,8 @@ class WithdrawalRequest(models.Model):
     net = models.DecimalField(max_digits=14, decimal_places=2)
     currency = models.CharField(max_length=3, default="MWK")
 
-    # The method as it was when requested: later changes do not redirect the money.
+    # The method as it was when requested: later changes do not redirect the money. The
+    # number is sealed anew, for this row.
     payout_method = models.ForeignKey(
         PayoutMethod, on_delete=models.PROTECT, related_name="withdrawals"
     )
@@ -186,7 +193,10 @@ class WithdrawalRequest(models.Model):
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
     )
-    # Who approved, rejected or cancelled; none where policy approved by itself.
+    # How many people have to approve, as policy was when it was requested: 0 where it
+    # approved by itself, 2 for a large one.
+    approvals_required = models.PositiveSmallIntegerField(default=1)
+    # Who approved first, or else rejected or cancelled.
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
@@ -194,7 +204,7 @@ class WithdrawalRequest(models.Model):
         blank=True,
         related_name="+",
     )
-    # The second approver of a large one.
+    # The second approver of a large one, or who rejected it after the first.
     second_decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
@@ -254,9 +264,10 @@ class WithdrawalRequest(models.Model):
                 ),
             ),
             models.CheckConstraint(
-                # Nobody sends money to themselves, whatever the console or a script says.
+                # Nobody sends money to themselves, whatever the console or a script
+                # says. Who asked may cancel.
                 name="withdrawals_withdrawalrequest_four_eyes",
-                condition=Q(status__in=["requested", "cancelled"])
+                condition=Q(status="cancelled")
                 | (
                     (
                         Q(decided_by__isnull=True)
@@ -268,6 +279,17 @@ class WithdrawalRequest(models.Model):
                         & ~Q(second_decided_by=F("requested_by"))
                         & ~Q(second_decided_by=F("decided_by"))
                     )
+                ),
+            ),
+            models.CheckConstraint(
+                name="withdrawals_withdrawalrequest_approved_by_enough",
+                condition=Q(status__in=["requested", "rejected", "cancelled"])
+                | Q(approvals_required=0)
+                | Q(approvals_required=1, decided_by__isnull=False)
+                | Q(
+                    approvals_required=2,
+                    decided_by__isnull=False,
+                    second_decided_by__isnull=False,
                 ),
             ),
             models.CheckConstraint(
@@ -298,6 +320,11 @@ class WithdrawalRequest(models.Model):
                 fields=["status", "requested_at"],
                 condition=Q(status__in=["requested", "approved", "sending"]),
             ),
+            models.Index(
+                name="withdrawal_requests_flagged",
+                fields=["requested_at"],
+                condition=~Q(flag=""),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -314,13 +341,18 @@ class WithdrawalRequest(models.Model):
         self.status = status
 
     @property
+    def number_context(self) -> str:
+        """What the sealed number is bound to."""
+        return f"withdrawal:{self.pk}:{self.kind}:{self.destination_id}"
+
+    @property
     def masked_number(self) -> str:
         """The number as it may be shown."""
         return f"••••{self.account_number_last}"
 
 
 class Payout(models.Model):
-    """The one sending of a withdrawal's money, written down before the gateway is asked.
+    """The one sending of a withdrawal's money, written down before it is asked for.
 
     `ready` has not been sent. From `sent` on the call may have reached the gateway, and
     is never repeated: what became of it is only ever looked up.
@@ -333,8 +365,8 @@ class Payout(models.Model):
         FAILED = "failed"
         DROPPED = "dropped"
 
-    # The same steps stand in `sql/transitions.sql`. `sent` to `ready` is for a call that
-    # surely made no connection; `dropped` is for a withdrawal cancelled before sending.
+    # The same steps stand in `sql/transitions.sql`. `sent` to `ready` is for a call
+    # that surely was not made; `dropped` is for a withdrawal cancelled before sending.
     TRANSITIONS: ClassVar = {
         Status.READY: {Status.SENT, Status.DROPPED},
         Status.SENT: {Status.READY, Status.PAID, Status.FAILED},
@@ -359,7 +391,9 @@ class Payout(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     sent_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    # How often it was tried or looked up in the present state, for the pauses.
     checks = models.PositiveIntegerField(default=0)
+    # When it is worked on next; none once it has ended.
     next_check_at = models.DateTimeField(null=True, blank=True)
     leased_until = models.DateTimeField(null=True, blank=True)
     lease_token = models.UUIDField(null=True, blank=True)
@@ -414,7 +448,9 @@ class PayoutAttempt(models.Model):
         LOOK_UP = "look_up"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    payout = models.ForeignKey(Payout, on_delete=models.PROTECT, related_name="attempts")
+    payout = models.ForeignKey(
+        Payout, on_delete=models.PROTECT, related_name="attempts"
+    )
     kind = models.CharField(max_length=10, choices=Kind)
     # accepted, rejected, not_sent, unknown, or what a look-up found.
     outcome = models.CharField(max_length=20)
