@@ -20,6 +20,22 @@ import environ
 BASE_DIR = Path(__file__).resolve().parent.parent
 FILE = BASE_DIR / ".data" / "demo.env"
 
+# Everything that the demo sets where the environment does not.
+NAMES = (
+    "SECRET_KEY",
+    "ALLOWED_HOSTS",
+    "SITE_URL",
+    "FIELD_ENCRYPTION_KEY",
+    "LEDGER_SEAL_KEY",
+    "PAYCHANGU_BASE_URL",
+    "PAYCHANGU_MODE",
+    "PAYCHANGU_SECRET_KEY",
+    "PAYCHANGU_WEBHOOK_SECRET",
+    # The two things that a demo has and production has not.
+    "STAFF_MFA_REQUIRED",
+    "PAYOUT_COOLING_OFF_HOURS",
+)
+
 _DATABASE_DIGEST = "DEMO_DATABASE_DIGEST"
 _HEADER = "# The demo's own settings, made by `make run`. Of no use anywhere else.\n"
 
@@ -50,7 +66,7 @@ def prepare(addresses: Mapping[str, str], file: Path = FILE) -> None:
     """Write the demo's settings with the addresses of this start, and apply them.
 
     Args:
-        addresses: SITE_URL, PORT and, with a simulator, PAYCHANGU_BASE_URL.
+        addresses: SITE_URL and, with a simulator, PAYCHANGU_BASE_URL.
     """
     _complete(_write(file, addresses))
 
@@ -62,7 +78,7 @@ def _complete(values: Mapping[str, str]) -> None:
     for name, value in values.items():
         if own_gateway and name.startswith("PAYCHANGU_"):
             continue
-        if name != _DATABASE_DIGEST and not os.environ.get(name, "").strip():
+        if name in NAMES and not os.environ.get(name, "").strip():
             os.environ[name] = value
 
 
@@ -92,7 +108,6 @@ def _made_up() -> dict[str, str]:
         "PAYCHANGU_MODE": "test",
         "PAYCHANGU_SECRET_KEY": f"sec-test-local-{secrets.token_urlsafe(24)}",
         "PAYCHANGU_WEBHOOK_SECRET": f"local-{secrets.token_urlsafe(24)}",
-        # The two things that a demo has and production has not.
         "STAFF_MFA_REQUIRED": "false",
         "PAYOUT_COOLING_OFF_HOURS": "0",
     }

@@ -73,7 +73,7 @@ def main() -> int:
 
 
 def _run(plan: Plan) -> int:
-    addresses = {"PORT": str(plan.port), "SITE_URL": plan.site_url}
+    addresses = {"SITE_URL": plan.site_url}
     if plan.simulator_port is not None:
         addresses["PAYCHANGU_BASE_URL"] = f"http://{HOST}:{plan.simulator_port}"
     demo_environment.prepare(addresses)
@@ -110,7 +110,8 @@ def _make_plan() -> Plan:
     port = int(word)
     if not _is_free(port):
         raise CannotRun(
-            f"port {port} is taken: stop what uses it, or PORT={port + 100} make run."
+            f"port {port} is taken: stop what uses it, or choose another one, as in"
+            " PORT=8100 make run."
         )
     simulator_port = None
     if not os.environ.get("PAYCHANGU_BASE_URL", "").strip():
