@@ -141,9 +141,10 @@ def change_options(engine: Engine, request: Request, _: str) -> Reply:
 
 def reset(engine: Engine, *_: object) -> Reply:
     """Forget everything, faults too."""
+    engine.faults.clear()
+    # Not under the lock, which the work that is waited for needs.
+    engine.scheduler.clear()
     with engine.store.lock:
-        engine.scheduler.clear()
-        engine.faults.clear()
         engine.store.clear()
         engine.counts.clear()
     return Reply(status=204)

@@ -47,6 +47,7 @@ class Scheduler:
         self._wake = threading.Condition()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
+        self._running = 0
         self._is_stopped = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -56,18 +57,21 @@ class Scheduler:
         with self._wake:
             due = time.monotonic() + seconds
             heapq.heappush(self._due, (due, next(self._numbers), work))
-            self._wake.notify()
+            self._wake.notify_all()
 
-    def clear(self) -> None:
-        """Forget what is due."""
+    def clear(self, *, seconds: float = 10) -> None:
+        """Forget what is due, and wait for what is running to end."""
         with self._wake:
+            self._due.clear()
+            self._wake.wait_for(lambda: not self._running, timeout=seconds)
+            # What was running may have planned more.
             self._due.clear()
 
     def stop(self) -> None:
         """Run nothing any more."""
         with self._wake:
             self._is_stopped = True
-            self._wake.notify()
+            self._wake.notify_all()
 
     def _run(self) -> None:
         while True:
@@ -79,7 +83,16 @@ class Scheduler:
                     self._wake.wait(wait)
                     continue
                 _, _, work = heapq.heappop(self._due)
-            threading.Thread(target=work, daemon=True).start()
+                self._running += 1
+            threading.Thread(target=self._do, args=(work,), daemon=True).start()
+
+    def _do(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        finally:
+            with self._wake:
+                self._running -= 1
+                self._wake.notify_all()
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import threading
 import time
 import uuid
 from functools import partial
@@ -156,7 +155,7 @@ def _deliver_copies(engine: Engine, delivery_id: str, copies: int) -> None:
     """Deliver at the same moment as often as wanted; only the first copy is retried."""
     for _ in range(copies - 1):
         extra = partial(deliver, engine, delivery_id, retries=0)
-        threading.Thread(target=extra, daemon=True).start()
+        engine.scheduler.later(0, extra)
     deliver(engine, delivery_id)
 
 

@@ -1,0 +1,367 @@
+"""Faults on demand: webhooks that go astray, answers that lie or never come."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import requests
+
+from payments.gateway import (
+    DestinationKind,
+    GatewayUnavailable,
+    Outcome,
+    PayoutOutcome,
+    matching_secret,
+    parse_event,
+)
+from tests.payments.simulated import client as client
+from tests.payments.simulated import (
+    client_of,
+    open_checkout,
+    send_mobile,
+)
+from tests.payments.simulated import merchant as merchant
+from tests.payments.simulated import running as running
+from tests.payments.simulated import simulator as simulator
+from tests.simulator_process import SECRET_KEY, WEBHOOK_SECRET, until
+
+MOBILE = DestinationKind.MOBILE_MONEY
+SECRETS = [WEBHOOK_SECRET, SECRET_KEY]
+
+
+@pytest.fixture
+def paid(client, simulator):
+    """Pay, and return the delivery of the event once it is over."""
+
+    def pay() -> Any:
+        open_checkout(client)
+        simulator.control.complete("purchase-1")
+
+        def finished():
+            (delivery,) = simulator.control.deliveries("purchase-1")
+            return delivery if delivery["state"] != "pending" else None
+
+        return until(finished)
+
+    return pay
+
+
+# Deliveries
+
+
+def test_only_200_counts_and_three_retries_follow(paid, merchant):
+    merchant.statuses = [500, 201, 302, 400]
+
+    delivery = paid()
+
+    assert delivery["state"] == "given-up"
+    assert [attempt["status"] for attempt in delivery["attempts"]] == [
+        500,
+        201,
+        302,
+        400,
+    ]
+    # The redirect was not followed, and every try was the same bytes.
+    assert len(merchant.received) == 4
+    assert len({(one.body, one.signature) for one in merchant.received}) == 1
+
+
+def test_delivery_ends_with_the_first_200(paid, merchant):
+    merchant.statuses = [503]
+
+    delivery = paid()
+
+    assert delivery["state"] == "delivered"
+    assert [attempt["status"] for attempt in delivery["attempts"]] == [503, 200]
+
+
+def test_event_can_be_sent_again_byte_for_byte(paid, merchant, simulator):
+    delivery = paid()
+
+    simulator.control.post(f"deliveries/{delivery['id']}/resend")
+
+    until(lambda: len(merchant.received) == 2)
+    assert merchant.received[0] == merchant.received[1]
+
+
+def test_lost_event_is_never_delivered_though_the_payment_is_paid(
+    paid, merchant, simulator, client
+):
+    simulator.control.fault("webhook", "lost")
+
+    assert paid()["state"] == "lost"
+    assert merchant.received == []
+    assert client.verify("purchase-1").outcome is Outcome.PAID
+
+
+def test_event_can_come_many_times_at_once(paid, merchant, simulator):
+    simulator.control.fault("webhook", "copies", count=20)
+
+    paid()
+
+    until(lambda: len(merchant.received) == 20)
+    assert len({one.body for one in merchant.received}) == 1
+
+
+def test_event_can_come_late(client, merchant, simulator):
+    simulator.control.fault("webhook", "delay", seconds=0.3, times=1)
+    open_checkout(client)
+
+    simulator.control.complete("purchase-1")
+
+    assert simulator.control.deliveries("purchase-1")[0]["attempts"] == []
+    until(lambda: merchant.received)
+
+
+def test_events_can_come_in_the_wrong_order(client, merchant, simulator):
+    simulator.control.fault("webhook", "held-back", times=1)
+    open_checkout(client)
+
+    simulator.control.complete("purchase-1", "failed")
+    simulator.control.complete("purchase-1")
+
+    until(lambda: len(merchant.received) == 2)
+    outcomes = [parse_event(one.body).outcome for one in merchant.received]
+    assert outcomes == [Outcome.PAID, Outcome.FAILED]
+
+
+@pytest.mark.parametrize(
+    ("fault", "signed_by"),
+    [("forged", None), ("unsigned", None), ("signed-with-api-key", 1)],
+)
+def test_signature_can_be_another(paid, merchant, simulator, fault, signed_by):
+    simulator.control.fault("webhook", fault)
+
+    paid()
+
+    (event,) = merchant.received
+    assert matching_secret(event.body, event.signature, SECRETS) == signed_by
+
+
+def test_event_can_say_something_else_than_verify(paid, merchant, simulator, client):
+    simulator.control.fault("webhook", "alter", set={"amount": 1, "currency": "MK"})
+
+    paid()
+
+    told = parse_event(merchant.received[0].body)
+    assert (told.amount, told.currency) == (Decimal(1), "MWK")
+    assert client.verify("purchase-1").amount == 1000
+
+
+def test_any_event_can_be_sent_signed(merchant, simulator):
+    simulator.control.post("events", body={"event_type": "checkout.payment"})
+
+    (event,) = until(lambda: merchant.received)
+    assert matching_secret(event.body, event.signature, SECRETS) == 0
+    assert json.loads(event.body) == {"event_type": "checkout.payment"}
+
+
+def test_payout_event_can_come_before_the_answer(client, merchant, simulator):
+    simulator.control.fault("payout", "webhook-first", times=1)
+
+    result = send_mobile(client)
+
+    assert result.outcome is PayoutOutcome.ACCEPTED
+    assert parse_event(merchant.received[0].body).charge_id == "withdrawal-1"
+
+
+# Results of payouts
+
+
+def test_payout_can_hang(client, simulator):
+    simulator.control.fault("payout-result", "pending", times=1)
+    send_mobile(client)
+    send_mobile(client, "withdrawal-2")
+
+    until(lambda: simulator.control.payout("withdrawal-2")["status"] == "success")
+
+    assert simulator.control.payout("withdrawal-1")["status"] == "pending"
+    simulator.control.settle("withdrawal-1", "failed")
+    status = client.payout_status("withdrawal-1", kind=MOBILE)
+    assert status.outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcomes", "balance"),
+    [
+        ("failed-after-success", [Outcome.PAID, Outcome.FAILED], 1_000_000),
+        ("success-after-failed", [Outcome.FAILED, Outcome.PAID], 995_000),
+    ],
+)
+def test_payout_can_change_its_mind(
+    client, merchant, simulator, fault, outcomes, balance
+):
+    simulator.control.fault("payout-result", fault, times=1)
+
+    send_mobile(client)
+
+    until(lambda: len(merchant.received) == 2)
+    assert [parse_event(one.body).outcome for one in merchant.received] == outcomes
+    assert client.balance().main == balance
+
+
+# Answers
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "is_processed"),
+    [
+        ("timeout-before", PayoutOutcome.UNKNOWN, False),
+        ("timeout-after", PayoutOutcome.UNKNOWN, True),
+        ("reset-before", PayoutOutcome.UNKNOWN, False),
+        ("reset-after", PayoutOutcome.UNKNOWN, True),
+        ("500-before", PayoutOutcome.UNKNOWN, False),
+        ("500-after", PayoutOutcome.UNKNOWN, True),
+        ("html-before", PayoutOutcome.UNKNOWN, False),
+        ("html-after", PayoutOutcome.UNKNOWN, True),
+        ("redirect", PayoutOutcome.UNKNOWN, False),
+        ("unauthorized", PayoutOutcome.UNKNOWN, False),
+        ("rate-limited", PayoutOutcome.NOT_SENT, False),
+        ("refused", PayoutOutcome.REJECTED, False),
+        ("truncated", PayoutOutcome.ACCEPTED, True),
+        ("cut-off", PayoutOutcome.ACCEPTED, True),
+        ("invalid-json", PayoutOutcome.ACCEPTED, True),
+        ("other-http-status", PayoutOutcome.ACCEPTED, True),
+    ],
+)
+def test_payout_under_faults_has_the_outcome_that_is_certain(
+    simulator, fault, outcome, is_processed
+):
+    simulator.control.fault("payout", fault, times=1)
+
+    result = send_mobile(client_of(simulator, seconds=0.5))
+
+    assert result.outcome is outcome
+    assert bool(simulator.control.state()["payouts"]) is is_processed
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "html-after",
+        "truncated",
+        "invalid-json",
+        "500-before",
+        "reset-after",
+        "redirect",
+        "rate-limited",
+        "not-a-number",
+        "cut-off",
+    ],
+)
+def test_verify_under_faults_is_an_outage_and_then_heals(client, simulator, fault):
+    open_checkout(client)
+    simulator.control.complete("purchase-1")
+    simulator.control.fault("verify", fault, times=1)
+
+    with pytest.raises(GatewayUnavailable):
+        client.verify("purchase-1")
+
+    assert client.verify("purchase-1").outcome is Outcome.PAID
+
+
+@pytest.mark.parametrize("fault", ["slow", "drip"])
+def test_verify_that_takes_too_long_is_an_outage(client, simulator, fault):
+    open_checkout(client)
+    simulator.control.fault("verify", fault, seconds=0.4, times=1)
+    impatient = client_of(simulator, seconds=0.2)
+
+    with pytest.raises(GatewayUnavailable):
+        impatient.verify("purchase-1")
+
+
+@pytest.mark.parametrize(
+    ("fault", "name", "value"),
+    [
+        ("wrong-amount", "amount", 1),
+        ("wrong-currency", "currency", "USD"),
+        ("wrong-mode", "mode", "live"),
+        ("wrong-reference", "tx_ref", "somebody-elses"),
+        ("unknown-status", "outcome", Outcome.UNKNOWN),
+    ],
+)
+def test_verify_can_contradict_the_order(client, simulator, fault, name, value):
+    open_checkout(client)
+    simulator.control.complete("purchase-1")
+    simulator.control.fault("verify", fault)
+
+    assert getattr(client.verify("purchase-1"), name) == value
+
+
+def test_verify_can_say_pending_after_the_event_said_success(client, simulator):
+    open_checkout(client)
+    simulator.control.complete("purchase-1")
+    simulator.control.fault("verify", "alter", set={"status": "pending"}, times=1)
+
+    assert client.verify("purchase-1").outcome is Outcome.PENDING
+
+
+def test_look_up_can_know_nothing_at_first(client, simulator):
+    send_mobile(client)
+    simulator.control.fault("lookup", "not-found", times=2)
+
+    assert client.payout_status("withdrawal-1", kind=MOBILE).outcome is (
+        Outcome.NOT_FOUND
+    )
+    assert client.payout_status("withdrawal-1", kind=MOBILE).outcome is not (
+        Outcome.NOT_FOUND
+    )
+
+
+def test_look_up_falls_back_where_one_address_knows_nothing(client, simulator):
+    send_mobile(client)
+    simulator.control.fault("mobile-lookup", "not-found")
+
+    status = client.payout_status("withdrawal-1", kind=MOBILE)
+
+    assert status.outcome in {Outcome.PENDING, Outcome.PAID}
+
+
+def test_operator_can_stop_supporting_withdrawals(client, simulator):
+    simulator.control.fault("operators", "no-withdrawals")
+
+    assert not any(one.supports_withdrawals for one in client.mobile_money_operators())
+
+
+# The control surface
+
+
+def test_faults_are_listed_with_what_could_be_armed(simulator):
+    simulator.control.fault("verify", "slow", seconds=1)
+
+    known = simulator.control.get("faults")
+
+    assert known["armed"] == [
+        {"endpoint": "verify", "name": "slow", "times": None, "options": {"seconds": 1}}
+    ]
+    assert {"verify", "webhook", "lookup"} <= set(known["endpoints"])
+    simulator.control.clear_faults()
+    assert simulator.control.get("faults")["armed"] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"endpoint": "verify", "fault": "no-such"},
+        {"endpoint": "no-such", "fault": "slow"},
+        {"endpoint": "verify", "fault": "slow", "times": 0},
+    ],
+)
+def test_fault_that_does_not_exist_is_refused(simulator, body):
+    answer = requests.post(
+        f"{simulator.base_url}/_control/faults", json=body, timeout=20
+    )
+
+    assert answer.status_code == 400
+
+
+def test_collections_can_be_moved_to_the_main_balance(client, simulator):
+    open_checkout(client)
+    simulator.control.complete("purchase-1")
+
+    simulator.control.post("balance", settle=True)
+
+    assert (client.balance().main, client.balance().collection) == (1_000_970, 0)
