@@ -12,19 +12,20 @@ VENV := .venv
 PY := $(VENV)/bin/python
 INSTALL := $(PY) -m pip install --quiet --quiet --disable-pip-version-check
 
-# What `check --deploy` sees: a machine as it should be.
+# What the checks see: a machine as it should be. They need no database, and none answers
+# at this address.
 PRODUCTION := env -u DEBUG \
 	SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(64))')" \
 	FIELD_ENCRYPTION_KEY="$$($(PY) -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())')" \
 	LEDGER_SEAL_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(32))')" \
 	METRICS_TOKEN="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(32))')" \
 	DEBUG=off ALLOWED_HOSTS=credits.example.com SITE_URL=https://credits.example.com \
-	TRUSTED_PROXY_COUNT=1 DATABASE_URL=postgres://credits@db.example.com:5432/credits \
+	TRUSTED_PROXY_COUNT=1 DATABASE_URL=postgres://credits@127.0.0.1:1/credits \
 	PAYCHANGU_BASE_URL=https://api.paychangu.com PAYCHANGU_MODE=live \
 	PAYCHANGU_SECRET_KEY=sec-live-example PAYCHANGU_WEBHOOK_SECRET=whsec-example \
 	EMAIL_URL=smtp+tls://mailer:password@mail.example.com:587
 
-.PHONY: help run test lint format constraints
+.PHONY: help run test lint ruff types migrations deployment format constraints
 
 help:
 	@echo "make run     the whole system on this machine, until Ctrl-C (PORT=8000)"
@@ -38,11 +39,22 @@ run: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	@$(PY) -m pytest -n $(TEST_PROCESSES) $(ARGS)
 
+# Every check runs, whatever the ones before found.
 lint: $(VENV)/.installed-dev
+	@$(MAKE) --no-print-directory --keep-going ruff types migrations deployment
+
+ruff:
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
+
+types:
 	@$(PY) -m mypy .
-	@$(PY) manage.py makemigrations --check --dry-run
+
+migrations:
+	@# Without a database the history of applied migrations cannot be looked at; so be it.
+	@$(PRODUCTION) $(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+
+deployment:
 	@$(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
 
 format: $(VENV)/.installed-dev
