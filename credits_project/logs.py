@@ -76,9 +76,11 @@ def redact_text(text: str, secrets: list[str]) -> str:
 
 
 def _drop_objects(_logger: Any, _method: str, event: Any) -> Any:
-    # Django attaches the request and the status of what went wrong; the one is no text,
-    # and its address stands in the message already.
-    event.pop("request", None)
+    # Django attaches the request to what it logs, mostly after every middleware has
+    # ended. Its address stands in the message; only its name is still wanted.
+    request = event.pop("request", None)
+    if request_id := getattr(request, "request_id", None):
+        event.setdefault("request_id", request_id)
     return event
 
 

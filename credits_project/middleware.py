@@ -10,10 +10,11 @@ import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
-from django.urls import reverse
+from django.urls import resolve, reverse
 from django.utils.cache import add_never_cache_headers
 
 REQUEST_ID = "X-Request-ID"
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 # Long enough for every scheme in use, and nothing that could break a line of a log.
 _SANE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -36,6 +37,25 @@ class RequestIdMiddleware:
             response = self.get_response(request)
         response[REQUEST_ID] = request_id
         return response
+
+
+class ProbeMiddleware:
+    """Answers monitoring before anything looks at the host that was asked for.
+
+    A load balancer asks each machine by its own address, which is none of ALLOWED_HOSTS
+    and has no certificate.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer a probe at once; all else goes on."""
+        if request.path_info in PROBES:
+            match = resolve(request.path_info)
+            response: HttpResponseBase = match.func(request)
+            return response
+        return self.get_response(request)
 
 
 class NoStoreMiddleware:

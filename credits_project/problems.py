@@ -16,6 +16,7 @@ from django.core.exceptions import (
 )
 from django.db import InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
@@ -130,6 +131,51 @@ def problem_response(
     return HttpResponse(
         JSONRenderer().render(body), status=body["status"], content_type=CONTENT_TYPE
     )
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what Django itself refuses to read."""
+    if isinstance(exception, RequestDataTooBig):
+        return _refusal(request, "payload-too-large", "The request is too large.")
+    return _refusal(request, "invalid-request", "The request was refused.")
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer where the caller may not go."""
+    return _refusal(request, "permission-denied", "You may not see this page.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer where there is nothing."""
+    return _refusal(request, "not-found", "There is nothing at this address.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer after a mistake of ours, which Django has reported by now."""
+    return _refusal(
+        request, "server-error", "It has been reported. Please try again later."
+    )
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form that did not come from a page of ours, or from an old one."""
+    return _refusal(
+        request,
+        "permission-denied",
+        "The form could not be checked. Please go back, reload the page and try again.",
+    )
+
+
+def _refusal(request: HttpRequest, code: str, detail: str) -> HttpResponse:
+    if is_api(request):
+        return problem_response(request, code, detail=detail)
+    problem = GENERIC[code]
+    context = {"title": problem.title, "detail": detail}
+    # Without the context processors where the program itself is at fault: they ask the
+    # database, which may be what failed.
+    processed = None if code == "server-error" else request
+    page = render_to_string("error.html", context, request=processed)
+    return HttpResponse(page, status=problem.status)
 
 
 def errors_of(detail: Any, pointer: str = "#") -> Iterator[dict[str, str]]:

@@ -60,6 +60,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "credits_project.middleware.RequestIdMiddleware",
+    "credits_project.middleware.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -151,6 +152,14 @@ STAFF_MFA_REQUIRED = env.boolean("STAFF_MFA_REQUIRED", default=True)
 HEADLESS_ONLY = False
 HEADLESS_CLIENTS = ("app", "browser")
 HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.jwt.JWTTokenStrategy"  # noqa: S105 - a path, not a secret
+# The links in mails; allauth would take the Host header for them.
+_ACCOUNTS = f"{SITE_URL}/accounts"
+HEADLESS_FRONTEND_URLS = {
+    "account_confirm_email": f"{_ACCOUNTS}/confirm-email/{{key}}/",
+    "account_reset_password": f"{_ACCOUNTS}/password/reset/",
+    "account_reset_password_from_key": f"{_ACCOUNTS}/password/reset/key/{{key}}/",
+    "account_signup": f"{_ACCOUNTS}/signup/",
+}
 HEADLESS_JWT_ALGORITHM = "HS256"
 # The session behind a token is looked up on each request, so that a deactivated user's
 # token, and one whose session was ended, stops working at once.
@@ -177,6 +186,7 @@ SECURE_PROXY_SSL_HEADER = (
 )
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "credits_project.problems.csrf_failure"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
@@ -222,7 +232,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["credits_project.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "credits_project.openapi.Schema",
     "DEFAULT_THROTTLE_CLASSES": [
         "credits_project.throttling.AnonThrottle",
         "credits_project.throttling.UserThrottle",
@@ -251,6 +261,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "credits_project.openapi.add_problems",
+    ],
 }
 
 # Gateway

@@ -2,21 +2,106 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from typing import Any
+
+from allauth.mfa.utils import is_mfa_enabled
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+
+from credits_project import problem_pages
+from credits_project.fields import CreditsField
+from credits_project.roles import is_coach
+from wallets import services as wallets
+from wallets.models import CreditWallet
+from withdrawals import selectors as withdrawals
+
+
+class MeOutput(serializers.Serializer[Any]):
+    """The caller's account."""
+
+    id = serializers.IntegerField()
+    email = serializers.EmailField()
+    name = serializers.CharField()
+    is_coach = serializers.BooleanField()
+    is_staff = serializers.BooleanField()
+    mfa_enabled = serializers.BooleanField()
+
+
+class WalletOutput(serializers.Serializer[Any]):
+    """The caller's wallet, in credits."""
+
+    id = serializers.UUIDField()
+    balance = CreditsField()
+    held = CreditsField()
+    available = CreditsField()
+    withdrawable = CreditsField()
+    in_withdrawal = CreditsField()
+    frozen = serializers.BooleanField()
+    updated_at = serializers.DateTimeField()
 
 
 class Me(APIView):
     """Who the caller is."""
 
+    @extend_schema(operation_id="me", responses=MeOutput)
     def get(self, request: Request) -> Response:
-        """Show the caller's account."""
-        return Response({"id": request.user.pk})
+        """Return the caller's account."""
+        user: Any = request.user
+        account = {
+            "id": user.pk,
+            "email": user.email,
+            "name": user.get_full_name(),
+            "is_coach": is_coach(user),
+            "is_staff": user.is_staff,
+            "mfa_enabled": is_mfa_enabled(user),
+        }
+        return Response(MeOutput(account).data)
 
 
+class Wallet(APIView):
+    """What the caller has."""
+
+    @extend_schema(operation_id="wallet", responses=WalletOutput)
+    def get(self, request: Request) -> Response:
+        """Return the caller's wallet."""
+        user_id: Any = request.user.pk
+        wallet = CreditWallet.objects.get(pk=wallets.wallet_id_of(user_id=user_id))
+        shown = {
+            "id": wallet.pk,
+            "balance": wallet.balance,
+            "held": wallet.held,
+            "available": wallet.available,
+            "withdrawable": withdrawals.withdrawable(user_id=user_id),
+            "in_withdrawal": withdrawals.in_withdrawal(user_id=user_id),
+            "frozen": wallet.frozen_at is not None,
+            "updated_at": wallet.updated_at,
+        }
+        return Response(WalletOutput(shown).data)
+
+
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Show what this is and where everything else is."""
     return render(request, "home.html")
+
+
+@require_safe
+def problems(request: HttpRequest) -> HttpResponse:
+    """Show all kinds of problems."""
+    pages = problem_pages.pages().values()
+    return render(request, "problems/list.html", {"pages": pages})
+
+
+@require_safe
+def problem(request: HttpRequest, slug: str) -> HttpResponse:
+    """Explain one kind of problem."""
+    page = problem_pages.pages().get(slug)
+    if page is None:
+        raise Http404
+    return render(request, "problems/page.html", {"page": page})
