@@ -97,9 +97,11 @@ class SimulatorProcess:
         self.webhook_secret = WEBHOOK_SECRET
 
     def stop(self) -> None:
-        """End the process and wait for it."""
+        """End the process and wait for it; it must end in peace."""
+        is_running = self.process.poll() is None
         self.process.terminate()
         self._wait()
+        assert not is_running or self.process.returncode == 0
 
     def kill(self) -> None:
         """End the process as a crash would."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable
@@ -64,7 +66,10 @@ def run(arguments: dict[str, Any], *, write: Callable[[str], Any]) -> None:
     """
     names = {field.name for field in fields(Options)}
     given = {name: value for name, value in arguments.items() if name in names}
-    server = Server(Options(**given))
+    try:
+        server = Server(Options(**given))
+    except (OverflowError, sqlite3.Error) as error:
+        raise OSError(error) from error
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
@@ -77,7 +82,9 @@ def run(arguments: dict[str, Any], *, write: Callable[[str], Any]) -> None:
 
 
 def _wait_for_eof(over: threading.Event) -> None:
-    while sys.stdin.buffer.read(1024):
+    # Not through sys.stdin, whose lock would be held when the process ends, and make
+    # Python abort.
+    while os.read(0, 1024):
         pass
     over.set()
 

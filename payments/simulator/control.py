@@ -147,6 +147,7 @@ def reset(engine: Engine, *_: object) -> Reply:
     with engine.store.lock:
         engine.store.clear()
         engine.counts.clear()
+        engine.held_back.clear()
     return Reply(status=204)
 
 

@@ -105,6 +105,8 @@ class Engine:
     scheduler: Scheduler = field(default_factory=Scheduler)
     # Requests by endpoint, so that a test can count what was really asked.
     counts: dict[str, int] = field(default_factory=dict)
+    # Events that wait for a newer one to overtake them.
+    held_back: list[str] = field(default_factory=list)
 
     @property
     def public_url(self) -> str:

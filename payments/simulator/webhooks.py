@@ -97,6 +97,8 @@ def resume(engine: Engine) -> None:
             retries = int(delivery.get("retries_left", RETRIES))
             again = partial(deliver, engine, delivery["id"], retries=retries)
             engine.scheduler.later(0, again)
+        elif delivery["state"] == "held-back":
+            engine.held_back.append(delivery["id"])
 
 
 def wait_for(engine: Engine, *, about: str, seconds: float) -> None:
@@ -129,26 +131,21 @@ def _signature(engine: Engine, text: str, faults: dict[str, Fault]) -> str:
 def _release(engine: Engine, delivery: Record, faults: dict[str, Fault]) -> None:
     """Start the delivery: now, later, many times, or after the next one."""
     with engine.store.lock:
-        held_back = [
-            record
-            for record in engine.store.all("delivery")
-            if record["state"] == "held-back"
-        ]
         if "held-back" in faults:
             delivery["state"] = "held-back"
             engine.store.put("delivery", delivery["id"], delivery)
+            engine.held_back.append(delivery["id"])
             return
+        held_back, engine.held_back = engine.held_back, []
     delay = faults["delay"].options.get("seconds", 2) if "delay" in faults else 0
     copies = faults["copies"].options.get("count", 2) if "copies" in faults else 1
     engine.scheduler.later(
         float(delay), partial(_deliver_copies, engine, delivery["id"], int(copies))
     )
-    for record in held_back:
-        record["state"] = "pending"
-        engine.store.put("delivery", record["id"], record)
+    for delivery_id in held_back:
         # Late enough for the newer event to be there first.
         later = float(delay) + 0.5
-        engine.scheduler.later(later, partial(deliver, engine, record["id"]))
+        engine.scheduler.later(later, partial(deliver, engine, delivery_id))
 
 
 def _deliver_copies(engine: Engine, delivery_id: str, copies: int) -> None:

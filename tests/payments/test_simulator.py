@@ -378,11 +378,16 @@ def test_restart_keeps_the_state_and_goes_on_with_the_work(merchant, tmp_path):
         until(lambda: len(merchant.received) == 2)
 
 
-def test_port_that_is_taken_gets_one_clear_line(simulator):
-    port = simulator.base_url.rpartition(":")[2]
+@pytest.mark.parametrize(
+    "options",
+    [["--port", "{taken}"], ["--port", "99999"], ["--state", "/no/such/folder/state"]],
+)
+def test_what_keeps_it_from_starting_gets_one_clear_line(simulator, options):
+    taken = simulator.base_url.rpartition(":")[2]
 
     ended = subprocess.run(
-        [sys.executable, "-m", "payments.simulator", "--port", port],
+        [sys.executable, "-m", "payments.simulator", "--port=0"]
+        + [option.format(taken=taken) for option in options],
         capture_output=True,
         text=True,
         timeout=30,
