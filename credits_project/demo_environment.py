@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 FILE = BASE_DIR / ".data" / "demo.env"
@@ -52,9 +53,20 @@ def has_own_database() -> bool:
 
 
 def apply(file: Path = FILE) -> None:
-    """Complete the environment by the demo's settings, where they are meant for it."""
+    """Complete the environment by the demo's settings, where they are meant for it.
+
+    Raises:
+        ImproperlyConfigured: they are another account's, and needed.
+    """
     read_env_file()
-    values = _read(file)
+    try:
+        values = _read(file)
+    except PermissionError:
+        if has_own_database():
+            return
+        raise ImproperlyConfigured(
+            f"{file} belongs to another account: run as that account or as root."
+        ) from None
     if has_own_database() and values.get(_DATABASE_DIGEST) != _database_digest():
         return
     if not values:

@@ -77,6 +77,9 @@ def _run(plan: Plan) -> int:
     if plan.simulator_port is not None:
         addresses["PAYCHANGU_BASE_URL"] = f"http://{HOST}:{plan.simulator_port}"
     demo_environment.prepare(addresses)
+    # Nothing is collected: files are served out of their packages. Whitenoise warns
+    # where the folder is missing, once for each process.
+    (demo_environment.BASE_DIR / "staticfiles").mkdir(exist_ok=True)
     try:
         if plan.has_own_database:
             _check_database(os.environ["DATABASE_URL"])
