@@ -14,6 +14,25 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     stop_server_after_last_run()
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment: None,
+    django_db_modify_db_settings: None,
+    django_db_blocker: Any,
+) -> Iterator[None]:
+    """Make the test database, also where no test has asked for it by a mark.
+
+    pytest-django's own looks at marks, and `committed` has none.
+    """
+    from django.test.utils import setup_databases, teardown_databases
+
+    with django_db_blocker.unblock():
+        created = setup_databases(verbosity=0, interactive=False)
+    yield
+    with django_db_blocker.unblock():
+        teardown_databases(created, verbosity=0)
+
+
 @pytest.fixture
 def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
     """A database of the test's own, in which transactions really commit.

@@ -36,3 +36,6 @@ for _name in (
 provide_database_url()
 
 from credits_project.settings import *  # noqa: E402, F403 - reads the environment
+
+# Nothing is collected for tests; files are served out of the packages.
+STATIC_ROOT = None

@@ -49,7 +49,7 @@ def guards_off() -> Iterator[None]:
             "UPDATE credit_wallets SET held = 1 WHERE id = %(wallet)s",
         ),
         (
-            {"I01", "I02", "I03"},
+            {"I01", "I02", "I03", "I04"},
             "UPDATE credit_transactions SET amount = amount + 1,"
             " balance_before = balance_before - 1"
             " WHERE wallet_id = %(wallet)s AND sequence = 1",
