@@ -134,25 +134,8 @@ def exchange(
 
     `path` starts with a slash; whatever in it came from outside must be quoted.
     """
-    seen = _Seen()
     started = time.monotonic()
-    seconds = config.connect_timeout_seconds + config.read_timeout_seconds
-    # A session and with it a connection for each exchange: one that was kept open may
-    # have been closed by the other side, and would make the outcome of a payout
-    # unknown where a new one would simply have worked.
-    with _Deadline(seconds=seconds) as deadline, _session(config, deadline) as session:
-        try:
-            _receive(config, session, method, path, body=body, query=query, seen=seen)
-        except (
-            requests.RequestException,
-            urllib3.exceptions.HTTPError,
-            http.client.HTTPException,
-            OSError,
-        ) as error:
-            seen.failure = _failure(error, deadline=deadline, seen=seen)
-        if deadline.has_passed and seen.failure is None:
-            # Headers that are cut off pass for complete ones in Python's library.
-            seen.failure = Failure.TIMED_OUT
+    seen = _attempt(config, method, path, body=body, query=query)
     document = _document(seen)
     return Exchange(
         method=method,
@@ -170,6 +153,35 @@ def exchange(
             seconds=time.monotonic() - started,
         ),
     )
+
+
+def _attempt(
+    config: GatewayConfig,
+    method: str,
+    path: str,
+    *,
+    body: Mapping[str, Any] | None,
+    query: Mapping[str, str] | None,
+) -> _Seen:
+    seen = _Seen()
+    seconds = config.connect_timeout_seconds + config.read_timeout_seconds
+    # A session and with it a connection for each exchange: one that was kept open may
+    # have been closed by the other side, and would make the outcome of a payout
+    # unknown where a new one would simply have worked.
+    with _Deadline(seconds=seconds) as deadline, _session(config, deadline) as session:
+        try:
+            _receive(config, session, method, path, body=body, query=query, seen=seen)
+        except (
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            http.client.HTTPException,
+            OSError,
+        ) as error:
+            seen.failure = _failure(error, deadline=deadline, seen=seen)
+        if deadline.has_passed and seen.failure is None:
+            # Headers that are cut off pass for complete ones in Python's library.
+            seen.failure = Failure.TIMED_OUT
+    return seen
 
 
 @contextmanager

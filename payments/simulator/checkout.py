@@ -43,8 +43,6 @@ def open_session(engine: Engine, document: Any) -> Record:
     errors = _errors(fields)
     if errors:
         raise Refused(errors)
-    customization = fields.get("customization")
-    titles = customization if isinstance(customization, dict) else {}
     payment: Record = {
         "tx_ref": fields["tx_ref"],
         "checkout_id": str(10**9 + secrets.randbelow(9 * 10**9)),
@@ -55,11 +53,7 @@ def open_session(engine: Engine, document: Any) -> Record:
         "email": fields.get("email"),
         "first_name": fields.get("first_name"),
         "last_name": fields.get("last_name"),
-        "customization": {
-            "title": titles.get("title"),
-            "description": titles.get("description"),
-            "logo": None,
-        },
+        "customization": _customization(fields.get("customization")),
         "meta": fields.get("meta"),
         "status": "pending",
         "attempts": 0,
@@ -77,6 +71,12 @@ def open_session(engine: Engine, document: Any) -> Record:
         session = {"tx_ref": payment["tx_ref"]}
         engine.store.put("session", payment["checkout_id"], session)
     return payment
+
+
+def _customization(given: Any) -> Record:
+    titles = given if isinstance(given, dict) else {}
+    shown = {name: titles.get(name) for name in ("title", "description")}
+    return {**shown, "logo": None}
 
 
 def _errors(fields: dict[str, Any]) -> dict[str, list[str]]:
@@ -231,23 +231,13 @@ def event(engine: Engine, payment: Record, *, status: str) -> Record:
 
     PayChangu developer documentation, "Webhooks"; `meta` is JSON inside the JSON.
     """
-    amount = Decimal(payment["amount"])
-    charge = _charges(engine, payment)
     person = {name: payment[name] for name in ("email", "first_name", "last_name")}
     authorization = payment["authorization"] or {}
     return {
         "event_type": "checkout.payment",
         **person,
         "currency": payment["currency"],
-        "amount": wire.number(amount),
-        "charge": wire.number(charge),
-        "amount_split": {
-            "fee_paid_by_customer": 0,
-            "fee_paid_by_merchant": wire.number(charge),
-            "total_amount_paid_by_customer": wire.number(amount),
-            "amount_received_by_merchant": wire.number(amount - charge),
-        },
-        "total_amount_paid": wire.number(amount),
+        **_sums(engine, payment),
         "mode": engine.options.mode,
         "type": "API Payment (Checkout)",
         "status": status,
@@ -270,6 +260,22 @@ def event(engine: Engine, payment: Record, *, status: str) -> Record:
         },
         "created_at": payment["created_at"],
         "updated_at": payment["updated_at"],
+    }
+
+
+def _sums(engine: Engine, payment: Record) -> Record:
+    amount = Decimal(payment["amount"])
+    charge = _charges(engine, payment)
+    return {
+        "amount": wire.number(amount),
+        "charge": wire.number(charge),
+        "amount_split": {
+            "fee_paid_by_customer": 0,
+            "fee_paid_by_merchant": wire.number(charge),
+            "total_amount_paid_by_customer": wire.number(amount),
+            "amount_received_by_merchant": wire.number(amount - charge),
+        },
+        "total_amount_paid": wire.number(amount),
     }
 
 

@@ -29,7 +29,8 @@ from tests.payments.canned_gateway import (
     http,
     reset,
 )
-from tests.payments.test_gateway import BANK_PAYOUT, CHECKOUT
+from tests.payments.test_gateway import CHECKOUT
+from tests.payments.test_gateway_payouts import BANK_PAYOUT
 
 HTML = b"<html><body>502 Bad Gateway</body></html>"
 
