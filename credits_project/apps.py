@@ -6,3 +6,7 @@ from django.apps import AppConfig
 class CreditsProjectConfig(AppConfig):
     name = "credits_project"
     verbose_name = "Course Credits"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from credits_project import checks  # noqa: F401 - registers by being imported
