@@ -3,6 +3,7 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,7 @@ def test_enrolling_moves_the_price_from_learner_to_coach_in_one_transfer():
         learner.pk: ("course_payment", "-100.00"),
         coach.pk: ("course_payment", "100.00"),
     }
+    assert enrollment.transfer is not None
     assert enrollment.transfer.key == f"enrollment:{enrollment.pk}"
     assert enrollment.transfer.description == "Course: Sewing"
     assert enrollment.transfer.metadata == {
@@ -233,7 +235,11 @@ def test_a_learner_with_nothing_left_is_told_of_the_enrollment_not_of_the_credit
 def test_a_repeat_under_the_same_key_returns_the_first_enrollment():
     learner = make_user(balance="100.00")
     course = make_course(price="100.00")
-    request = {"learner": learner, "course_id": course.pk, "idempotency_key": "k-1"}
+    request: dict[str, Any] = {
+        "learner": learner,
+        "course_id": course.pk,
+        "idempotency_key": "k-1",
+    }
     first = services.enroll_with_credits(**request)
 
     again = services.enroll_with_credits(**request)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -68,7 +69,7 @@ def test_a_learner_inside_the_window_gets_the_whole_price_back():
     assert refunded.refunded_amount == 100
     assert balance_of(enrollment.learner) == 100
     coach = wallet_of(enrollment.course.coach)
-    assert (coach.balance, coach.held) == (0, 0)
+    assert coach.balance == coach.held == 0
     assert revenue_of(enrollment) == 0
 
 
@@ -239,7 +240,7 @@ def test_a_refund_of_one_course_leaves_the_others():
 
 def test_pressing_twice_refunds_once():
     enrollment = enroll()
-    request = {
+    request: dict[str, Any] = {
         "enrollment_id": enrollment.pk,
         "actor": enrollment.learner,
         "reason": "",
@@ -255,7 +256,7 @@ def test_pressing_twice_refunds_once():
 
 def test_a_partial_refund_repeated_under_its_key_is_given_once():
     enrollment = enroll()
-    request = {
+    request: dict[str, Any] = {
         "enrollment_id": enrollment.pk,
         "actor": make_staff("support"),
         "reason": "half was missing",
@@ -266,7 +267,8 @@ def test_a_partial_refund_repeated_under_its_key_is_given_once():
 
     again = services.refund_enrollment(**request)
 
-    assert (again.is_replay, again.refunded_amount) == (True, 50)
+    assert again.is_replay
+    assert again.refunded_amount == 50
     assert balance_of(enrollment.learner) == 50
     with pytest.raises(IdempotencyKeyReused):
         services.refund_enrollment(**{**request, "amount": Decimal("49")})
@@ -285,7 +287,7 @@ def test_what_stays_earned_stays_held_until_it_matures():
     )
 
     wallet = wallet_of(coach)
-    assert (wallet.balance, wallet.held) == (40, 40)
+    assert wallet.balance == wallet.held == 40
     hold = CreditHold.objects.open().get(wallet=wallet)
     assert hold.key == f"enrollment:{enrollment.pk}:rest:1"
     assert hold.releases_at == NOW + WINDOW
@@ -309,7 +311,7 @@ def test_after_a_part_from_staff_the_learner_gets_back_the_rest():
 
     assert (refunded.status, refunded.refunds) == ("refunded", 3)
     assert balance_of(enrollment.learner) == 100
-    assert (balance_of(enrollment.course.coach), revenue_of(enrollment)) == (0, 0)
+    assert balance_of(enrollment.course.coach) == revenue_of(enrollment) == 0
 
 
 def test_a_part_refunded_after_maturity_holds_nothing_back():
@@ -410,9 +412,11 @@ def test_the_platform_pays_what_the_coach_no_longer_has_if_staff_say_so():
         shortfall_from_revenue=True,
     )
 
-    assert (balance_of(enrollment.learner), balance_of(coach)) == (100, 0)
+    assert balance_of(enrollment.learner) == 100
+    assert balance_of(coach) == 0
     refund = EnrollmentRefund.objects.get(enrollment=enrollment)
-    assert (refund.earnings, refund.shortfall) == (80, 70)
+    assert refund.earnings == 80
+    assert refund.shortfall == 70
     revenue = CreditWallet.objects.family("revenue")
     assert sum(wallet.balance for wallet in revenue) == 520 - 90
 
