@@ -7,7 +7,8 @@ from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.functions import Floor
 
 from credits_project.exceptions import InvalidTransition
 from credits_project.ids import new_id
@@ -66,6 +67,13 @@ class CreditPackage(models.Model):
                 name="payments_creditpackage_currency_known",
                 condition=Q(currency__in=["MWK", "USD"]),
             ),
+            models.CheckConstraint(
+                # The gateway takes kwacha without decimals, so a price with some could
+                # never be asked for, nor be found equal to what was paid.
+                name="payments_creditpackage_whole_kwacha",
+                condition=Q(currency="USD") | Q(price=Floor("price")),
+                violation_error_message="A price in kwacha has no decimals.",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -76,8 +84,18 @@ class CreditPurchaseQuerySet(models.QuerySet["CreditPurchase"]):
     """Purchases, by their state."""
 
     def open(self) -> Self:
-        """Return purchases that the gateway may still say are paid."""
+        """Return purchases that the gateway is asked about until it says paid."""
         return self.filter(status__in=[*CreditPurchase.OPEN])
+
+    def unsettled(self) -> Self:
+        """Return purchases that would be paid if the gateway said so."""
+        return self.filter(transfer__isnull=True).exclude(
+            status=CreditPurchase.Status.REFUNDED
+        )
+
+    def in_review(self) -> Self:
+        """Return purchases that staff have yet to look at, paid ones included."""
+        return self.exclude(review_reason="").filter(reviewed_at__isnull=True)
 
 
 class CreditPurchase(models.Model):
@@ -117,10 +135,12 @@ class CreditPurchase(models.Model):
     # Our name for the payment at the gateway, unique for ever.
     tx_ref = models.CharField(max_length=100, unique=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.CREATED)
-    checkout_url = models.URLField(max_length=500, blank=True, default="")
+    checkout_url = models.URLField(max_length=2000, blank=True, default="")
 
-    # What the gateway said of the payment when it was asked last.
-    gateway_reference = models.CharField(max_length=100, blank=True, default="")
+    # What the gateway said of the payment when it was asked last; the status is its own
+    # word, in lower case.
+    gateway_status = models.CharField(max_length=50, blank=True, default="")
+    gateway_reference = models.CharField(max_length=255, blank=True, default="")
     gateway_channel = models.CharField(max_length=100, blank=True, default="")
     gateway_fee = models.DecimalField(
         max_digits=14, decimal_places=2, null=True, blank=True
@@ -129,8 +149,10 @@ class CreditPurchase(models.Model):
     amount_paid = models.DecimalField(
         max_digits=14, decimal_places=2, null=True, blank=True
     )
-    # Why staff have to look, for a purchase under review or paid with an excess.
+    # Why staff have to look: at one under review, or at a paid one about which
+    # something is odd. And when they had looked.
     review_reason = models.CharField(max_length=500, blank=True, default="")
+    reviewed_at = models.DateTimeField(null=True, blank=True)
 
     transfer = models.OneToOneField(
         "wallets.CreditTransfer",
@@ -139,8 +161,10 @@ class CreditPurchase(models.Model):
         blank=True,
         related_name="+",
     )
-    # Credits taken back by refunds, bonus included; and money returned, in `currency`.
+    # What refunds took back of the credits and of the bonus, and the money due for it
+    # to the payer, in `currency`.
     refunded_credits = CreditField(default=ZERO)
+    refunded_bonus_credits = CreditField(default=ZERO)
     refunded_money = models.DecimalField(max_digits=14, decimal_places=2, default=ZERO)
 
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 - NULL keeps requests without a key out of the unique index
@@ -191,25 +215,51 @@ class CreditPurchase(models.Model):
                     ]
                 ),
             ),
-            # Credits exist exactly where the purchase says so.
+            models.CheckConstraint(
+                name="payments_creditpurchase_whole_kwacha",
+                condition=Q(currency="USD") | Q(price=Floor("price")),
+            ),
+            # Credits exist exactly where the purchase says so. One under review is
+            # refunded without ever having had any.
             models.CheckConstraint(
                 name="payments_creditpurchase_paid_with_transfer",
-                condition=(
-                    Q(status="paid", transfer__isnull=False, paid_at__isnull=False)
-                    | Q(status="refunded")
-                    | (
-                        Q(status__in=["created", "pending", "expired", "review"])
-                        & Q(transfer__isnull=True, paid_at__isnull=True)
-                    )
+                condition=Q(
+                    status__in=["paid", "refunded"],
+                    transfer__isnull=False,
+                    paid_at__isnull=False,
+                )
+                | Q(
+                    status__in=["created", "pending", "expired", "review", "refunded"],
+                    transfer__isnull=True,
+                    paid_at__isnull=True,
+                    refunded_credits=0,
+                    refunded_bonus_credits=0,
                 ),
             ),
             models.CheckConstraint(
                 name="payments_creditpurchase_refund_within_credits",
-                condition=Q(refunded_credits__gte=0)
-                & Q(
-                    refunded_credits__lte=models.F("credits")
-                    + models.F("bonus_credits")
+                condition=Q(
+                    refunded_credits__gte=0,
+                    refunded_credits__lte=F("credits"),
+                    refunded_bonus_credits__gte=0,
+                    refunded_bonus_credits__lte=F("bonus_credits"),
+                    refunded_money__gte=0,
+                    refunded_money__lt=MAX_CREDITS,
                 ),
+            ),
+            # Refunded says that all is, and all being refunded says so.
+            models.CheckConstraint(
+                name="payments_creditpurchase_refunded_iff_all",
+                condition=Q(status="refunded", refunded_at__isnull=False)
+                & (
+                    Q(transfer__isnull=True)
+                    | Q(
+                        refunded_credits=F("credits"),
+                        refunded_bonus_credits=F("bonus_credits"),
+                    )
+                )
+                | ~Q(status="refunded")
+                & Q(refunded_at__isnull=True, refunded_credits__lt=F("credits")),
             ),
             models.UniqueConstraint(
                 name="payments_creditpurchase_unique_idempotency_key",
@@ -245,7 +295,10 @@ class CreditPurchase(models.Model):
 
 
 class PurchaseRefund(models.Model):
-    """One refund of a purchase: credits taken back, and money due to the payer."""
+    """One refund of a purchase: credits taken back, and money due to the payer.
+
+    Only the note that the money went back is added later.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     purchase = models.ForeignKey(
@@ -254,6 +307,8 @@ class PurchaseRefund(models.Model):
     # 1, 2, 3 … within the purchase.
     number = models.PositiveIntegerField()
     credits = CreditField()
+    # Taken back along with them.
+    bonus_credits = CreditField(default=ZERO)
     # In the purchase's currency, due to the payer.
     money = models.DecimalField(max_digits=14, decimal_places=2)
     reason = models.CharField(max_length=500)
@@ -278,8 +333,14 @@ class PurchaseRefund(models.Model):
             ),
             models.CheckConstraint(
                 name="payments_purchaserefund_amounts_in_range",
-                condition=Q(credits__gt=0, credits__lt=MAX_CREDITS)
-                & Q(money__gte=0, money__lt=MAX_CREDITS),
+                condition=Q(
+                    credits__gt=0,
+                    credits__lt=MAX_CREDITS,
+                    bonus_credits__gte=0,
+                    bonus_credits__lt=MAX_CREDITS,
+                    money__gte=0,
+                    money__lt=MAX_CREDITS,
+                ),
             ),
         ]
 
@@ -296,8 +357,8 @@ class GatewayEvent(models.Model):
         PARKED = "parked"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    # SHA-256 of the body: the gateway sends no event id, so the same bytes again are the
-    # same event.
+    # SHA-256 of the body: the gateway sends no event id, so the same bytes again are
+    # the same event.
     digest = models.CharField(max_length=64, unique=True)
     body = models.BinaryField()
     headers = models.JSONField(default=dict)
@@ -305,12 +366,14 @@ class GatewayEvent(models.Model):
     signed_by = models.CharField(max_length=20)
     deliveries = models.PositiveIntegerField(default=1)
     status = models.CharField(max_length=10, choices=Status, default=Status.RECEIVED)
-    # What the body says it is; blank where it cannot be read.
-    event_type = models.CharField(max_length=100, blank=True, default="")
-    reference = models.CharField(max_length=100, blank=True, default="")
+    # What the body says it is, and our own name for what it is about; blank where it
+    # cannot be read.
+    event_type = models.CharField(max_length=255, blank=True, default="")
+    reference = models.CharField(max_length=255, blank=True, default="")
     # What came of it, or why it was parked.
     outcome = models.CharField(max_length=500, blank=True, default="")
     attempts = models.PositiveIntegerField(default=0)
+    # When it is looked at (again); none where that is for staff to say.
     next_attempt_at = models.DateTimeField(null=True, blank=True)
     leased_until = models.DateTimeField(null=True, blank=True)
     lease_token = models.UUIDField(null=True, blank=True)
@@ -334,7 +397,7 @@ class GatewayEvent(models.Model):
             models.Index(
                 name="gateway_events_due",
                 fields=["next_attempt_at"],
-                condition=Q(status="received"),
+                condition=Q(next_attempt_at__isnull=False),
             ),
         ]
 
