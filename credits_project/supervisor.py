@@ -46,8 +46,13 @@ class Program:
 
 def write_line(line: str) -> None:
     """Print a line for the person at the terminal."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # In `make run | tee log` Ctrl-C ends tee as well. What is left to do is to stop
+        # in order, not to fail for want of a listener.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Supervisor:

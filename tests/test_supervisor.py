@@ -186,3 +186,26 @@ def test_programs_die_with_a_supervisor_that_is_killed():
         supervisor.kill()
 
         assert all_go([pid])
+
+
+def test_a_reader_that_has_gone_does_not_disturb_the_shutdown():
+    code = (
+        "import sys; from credits_project.supervisor import write_line;"
+        "sys.stdin.read(); write_line('Stopping.'); write_line('Stopped.')"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        assert writer.stderr is not None
+        writer.stdout.close()
+
+        writer.stdin.close()
+
+        assert writer.stderr.read() == b""
+        assert writer.wait() == 0
