@@ -5,3 +5,15 @@ from django.apps import AppConfig
 
 class WithdrawalsConfig(AppConfig):
     name = "withdrawals"
+
+    def ready(self) -> None:
+        from payments.gateway.events_registry import (
+            register_payout_handler,
+            register_payout_reconciler,
+        )
+        from withdrawals import services
+        from withdrawals.proof import register_checks
+
+        register_checks()
+        register_payout_handler(services.handle_payout_event)
+        register_payout_reconciler(services.reconcile_payouts)

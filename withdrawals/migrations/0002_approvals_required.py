@@ -5,33 +5,88 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('wallets', '0004_wallets_of_earlier_users'),
-        ('withdrawals', '0001_initial'),
+        ("wallets", "0004_wallets_of_earlier_users"),
+        ("withdrawals", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.RemoveConstraint(
-            model_name='withdrawalrequest',
-            name='withdrawals_withdrawalrequest_four_eyes',
+            model_name="withdrawalrequest",
+            name="withdrawals_withdrawalrequest_four_eyes",
         ),
         migrations.AddField(
-            model_name='withdrawalrequest',
-            name='approvals_required',
+            model_name="withdrawalrequest",
+            name="approvals_required",
             field=models.PositiveSmallIntegerField(default=1),
         ),
         migrations.AddIndex(
-            model_name='withdrawalrequest',
-            index=models.Index(condition=models.Q(('flag', ''), _negated=True), fields=['requested_at'], name='withdrawal_requests_flagged'),
+            model_name="withdrawalrequest",
+            index=models.Index(
+                condition=models.Q(("flag", ""), _negated=True),
+                fields=["requested_at"],
+                name="withdrawal_requests_flagged",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='withdrawalrequest',
-            constraint=models.CheckConstraint(condition=models.Q(('status', 'cancelled'), models.Q(models.Q(('decided_by__isnull', True), models.Q(models.Q(('decided_by', models.F('user')), _negated=True), models.Q(('decided_by', models.F('requested_by')), _negated=True)), _connector='OR'), models.Q(('second_decided_by__isnull', True), models.Q(models.Q(('second_decided_by', models.F('user')), _negated=True), models.Q(('second_decided_by', models.F('requested_by')), _negated=True), models.Q(('second_decided_by', models.F('decided_by')), _negated=True)), _connector='OR')), _connector='OR'), name='withdrawals_withdrawalrequest_four_eyes'),
+            model_name="withdrawalrequest",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("status", "cancelled"),
+                    models.Q(
+                        models.Q(
+                            ("decided_by__isnull", True),
+                            models.Q(
+                                models.Q(
+                                    ("decided_by", models.F("user")), _negated=True
+                                ),
+                                models.Q(
+                                    ("decided_by", models.F("requested_by")),
+                                    _negated=True,
+                                ),
+                            ),
+                            _connector="OR",
+                        ),
+                        models.Q(
+                            ("second_decided_by__isnull", True),
+                            models.Q(
+                                models.Q(
+                                    ("second_decided_by", models.F("user")),
+                                    _negated=True,
+                                ),
+                                models.Q(
+                                    ("second_decided_by", models.F("requested_by")),
+                                    _negated=True,
+                                ),
+                                models.Q(
+                                    ("second_decided_by", models.F("decided_by")),
+                                    _negated=True,
+                                ),
+                            ),
+                            _connector="OR",
+                        ),
+                    ),
+                    _connector="OR",
+                ),
+                name="withdrawals_withdrawalrequest_four_eyes",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='withdrawalrequest',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['requested', 'rejected', 'cancelled']), ('approvals_required', 0), models.Q(('approvals_required', 1), ('decided_by__isnull', False)), models.Q(('approvals_required', 2), ('decided_by__isnull', False), ('second_decided_by__isnull', False)), _connector='OR'), name='withdrawals_withdrawalrequest_approved_by_enough'),
+            model_name="withdrawalrequest",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("status__in", ["requested", "rejected", "cancelled"]),
+                    ("approvals_required", 0),
+                    models.Q(("approvals_required", 1), ("decided_by__isnull", False)),
+                    models.Q(
+                        ("approvals_required", 2),
+                        ("decided_by__isnull", False),
+                        ("second_decided_by__isnull", False),
+                    ),
+                    _connector="OR",
+                ),
+                name="withdrawals_withdrawalrequest_approved_by_enough",
+            ),
         ),
     ]

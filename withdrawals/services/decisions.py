@@ -1,0 +1,215 @@
+"""What people decide about a withdrawal."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Final
+
+from django.db import transaction
+from django.utils import timezone
+
+from credits_project import audit
+from credits_project.exceptions import (
+    InvalidInput,
+    InvalidTransition,
+    PermissionDenied,
+)
+from withdrawals import encryption
+from withdrawals.models import Payout, PayoutMethod, WithdrawalRequest
+from withdrawals.services.approval import approve
+from withdrawals.services.closing import give_back
+
+_DECIDE: Final = "withdrawals.decide_withdrawal"
+_SEE_NUMBER: Final = "withdrawals.see_account_number"
+_TEXT_LENGTH_MAX: Final = 500
+
+_Status = WithdrawalRequest.Status
+
+
+@transaction.atomic
+def approve_withdrawal(
+    *, withdrawal_id: uuid.UUID, actor: Any, note: str = ""
+) -> WithdrawalRequest:
+    """Approve a withdrawal; with the last approval it needs, its payout is ready.
+
+    Raises:
+        PermissionDenied: the actor may not decide, asked for it, would be paid by it,
+            or has approved it before.
+        InvalidTransition: it is not requested any more.
+        WithdrawalRequest.DoesNotExist: there is no such withdrawal.
+    """
+    withdrawal = locked(withdrawal_id)
+    check_decider(withdrawal, actor)
+    if _Status.APPROVED not in withdrawal.TRANSITIONS[_Status(withdrawal.status)]:
+        raise InvalidTransition(current=withdrawal.status, wanted=_Status.APPROVED)
+    is_last = True
+    if withdrawal.decided_by_id is None:
+        withdrawal.decided_by = actor
+        is_last = withdrawal.approvals_required < 2
+    elif withdrawal.decided_by_id == actor.pk:
+        raise PermissionDenied("A second person has to approve this withdrawal.")
+    else:
+        withdrawal.second_decided_by = actor
+    note = _checked_text(note, field="note")
+    withdrawal.decision_note = _joined(withdrawal.decision_note, note)
+    if is_last:
+        approve(withdrawal, now=timezone.now())
+    else:
+        withdrawal.save(update_fields=["decided_by", "decision_note"])
+    audit.record(actor=actor, row=withdrawal, action="approve", reason=note)
+    return withdrawal
+
+
+@transaction.atomic
+def reject_withdrawal(
+    *, withdrawal_id: uuid.UUID, actor: Any, reason: str
+) -> WithdrawalRequest:
+    """Reject a withdrawal and give the credits back. The coach sees the reason.
+
+    Raises:
+        InvalidInput: no reason is given.
+        PermissionDenied: the actor may not decide, asked for it, or would be paid by
+            it.
+        InvalidTransition: it is not requested any more.
+        WithdrawalRequest.DoesNotExist: there is no such withdrawal.
+    """
+    reason = required_reason(reason)
+    withdrawal = locked(withdrawal_id)
+    check_decider(withdrawal, actor)
+    if withdrawal.decided_by_id is None:
+        withdrawal.decided_by = actor
+    elif withdrawal.decided_by_id != actor.pk:
+        withdrawal.second_decided_by = actor
+    withdrawal.decided_at = timezone.now()
+    give_back(withdrawal, status=_Status.REJECTED, reason=reason, actor=actor)
+    audit.record(actor=actor, row=withdrawal, action="reject", reason=reason)
+    return withdrawal
+
+
+@transaction.atomic
+def cancel_withdrawal(*, withdrawal_id: uuid.UUID, actor: Any) -> WithdrawalRequest:
+    """Cancel a withdrawal and give the credits back.
+
+    Who asked for it may while it is requested; staff also while it is approved and no
+    call to the gateway has begun.
+
+    Raises:
+        PermissionDenied: the actor is neither.
+        InvalidTransition: it is too late.
+        WithdrawalRequest.DoesNotExist: there is no such withdrawal.
+    """
+    withdrawal = locked(withdrawal_id)
+    is_own = actor.pk in {withdrawal.user_id, withdrawal.requested_by_id}
+    is_staff = actor.is_active and actor.has_perm(_DECIDE)
+    if not (is_own or is_staff):
+        raise PermissionDenied("Only who asked for it and staff can cancel it.")
+    if withdrawal.status != _Status.REQUESTED and not is_staff:
+        raise InvalidTransition(current=withdrawal.status, wanted=_Status.CANCELLED)
+    payout = _locked_payout(withdrawal)
+    # With the withdrawal locked and approved nobody begins to send.
+    if payout is not None and withdrawal.status == _Status.APPROVED:
+        payout.move_to(Payout.Status.DROPPED)
+        payout.ended_at = timezone.now()
+        payout.next_check_at = None
+        payout.save(update_fields=["status", "ended_at", "next_check_at"])
+    if withdrawal.decided_by_id is None:
+        withdrawal.decided_by = actor
+    withdrawal.decided_at = timezone.now()
+    give_back(withdrawal, status=_Status.CANCELLED, actor=actor)
+    if not is_own or is_staff:
+        audit.record(actor=actor, row=withdrawal, action="cancel")
+    return withdrawal
+
+
+@transaction.atomic
+def clear_flag(
+    *, withdrawal_id: uuid.UUID, actor: Any, reason: str
+) -> WithdrawalRequest:
+    """Note that staff have dealt with what a withdrawal was flagged for.
+
+    Raises:
+        InvalidInput: no reason is given.
+        PermissionDenied: the actor may not decide, asked for it, or would be paid by
+            it.
+        WithdrawalRequest.DoesNotExist: there is no such withdrawal.
+    """
+    reason = required_reason(reason)
+    withdrawal = locked(withdrawal_id)
+    check_decider(withdrawal, actor)
+    if withdrawal.flag:
+        was, withdrawal.flag = withdrawal.flag, ""
+        withdrawal.save(update_fields=["flag"])
+        audit.record(
+            actor=actor, row=withdrawal, action="clear flag", reason=reason, flag=was
+        )
+    return withdrawal
+
+
+@transaction.atomic
+def see_account_number(*, row: PayoutMethod | WithdrawalRequest, actor: Any) -> str:
+    """Return the full account number, and note who saw it.
+
+    Raises:
+        PermissionDenied: the actor may not see it.
+        UnreadableNumber: it was sealed with another key or altered.
+    """
+    if not (actor.is_active and actor.has_perm(_SEE_NUMBER)):
+        raise PermissionDenied("You may not see full account numbers.")
+    number = encryption.unseal(row.account_number_encrypted, context=row.number_context)
+    audit.record(actor=actor, row=row, action="see account number")
+    return number
+
+
+def locked(withdrawal_id: uuid.UUID) -> WithdrawalRequest:
+    """Return the withdrawal, locked until the transaction ends.
+
+    Raises:
+        WithdrawalRequest.DoesNotExist: there is no such withdrawal.
+    """
+    rows = WithdrawalRequest.objects.select_for_update(of=("self",), no_key=True)
+    return rows.get(pk=withdrawal_id)
+
+
+def check_decider(withdrawal: WithdrawalRequest, actor: Any) -> None:
+    """Refuse whoever may not decide on this withdrawal.
+
+    Raises:
+        PermissionDenied: no permission, or the withdrawal is the actor's own.
+    """
+    if not (actor.is_active and actor.has_perm(_DECIDE)):
+        raise PermissionDenied("You may not decide on withdrawals.")
+    if actor.pk in {withdrawal.user_id, withdrawal.requested_by_id}:
+        raise PermissionDenied("Nobody decides on a withdrawal of their own.")
+
+
+def required_reason(reason: str) -> str:
+    """Return the reason without blanks around it.
+
+    Raises:
+        InvalidInput: there is none, or it is too long.
+    """
+    reason = _checked_text(reason, field="reason")
+    if not reason:
+        raise InvalidInput("reason", "Say why.", reason="required")
+    return reason
+
+
+def _checked_text(text: str, *, field: str) -> str:
+    text = text.strip()
+    if len(text) > _TEXT_LENGTH_MAX:
+        raise InvalidInput(
+            field, f"No more than {_TEXT_LENGTH_MAX} characters.", reason="max_length"
+        )
+    if "\x00" in text:
+        raise InvalidInput(field, "The text may not contain NUL characters.")
+    return text
+
+
+def _joined(*texts: str) -> str:
+    return " / ".join(text for text in texts if text)[:_TEXT_LENGTH_MAX]
+
+
+def _locked_payout(withdrawal: WithdrawalRequest) -> Payout | None:
+    # After the withdrawal, as everyone locks them.
+    rows = Payout.objects.select_for_update(of=("self",), no_key=True)
+    return rows.filter(withdrawal=withdrawal).first()

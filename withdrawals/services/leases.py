@@ -1,0 +1,123 @@
+"""Who works on a payout: a lease with a token, so that a sleeper cannot write.
+
+Claiming is a short transaction of its own; the call to the gateway comes after it. Who
+comes back with a result writes it only if the token on the row is still theirs. A
+worker that died leaves a lease that runs out; one that slept through it finds another
+token.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from payments.gateway import DestinationKind
+from withdrawals.models import Payout
+
+# Beside the time that the gateway may take to be reached and to answer.
+_MARGIN_SECONDS: Final = 5
+_CONNECT_SECONDS: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A payout that is ours to work on, with what the gateway has to be told of it."""
+
+    payout_id: uuid.UUID
+    withdrawal_id: uuid.UUID
+    charge_id: str
+    amount: Decimal
+    currency: str
+    kind: DestinationKind
+    status: str
+    sent_at: datetime | None
+    token: uuid.UUID
+    # The caller's moment of the claim; see `now`.
+    claimed_at: datetime
+    _started: float = field(default_factory=time.monotonic)
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago it was claimed, a sleep of the process included."""
+        return time.monotonic() - self._started
+
+    @property
+    def now(self) -> datetime:
+        """The caller's clock, moved on by what has passed since the claim."""
+        return self.claimed_at + timedelta(seconds=self.age_seconds)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the gateway should know the payout by now, if it ever will."""
+        settling = timedelta(minutes=settings.PAYOUT_SETTLING_MINUTES)
+        return self.sent_at is not None and self.claimed_at >= self.sent_at + settling
+
+
+def lease_seconds(*, exchanges: int = 1) -> int:
+    """Return how long a lease lasts that covers so many exchanges with the gateway."""
+    longest = settings.PAYCHANGU_TIMEOUT_SECONDS + _CONNECT_SECONDS
+    return int(longest * exchanges + _MARGIN_SECONDS)
+
+
+@transaction.atomic(durable=True)
+def claim(
+    payout_id: uuid.UUID, *, now: datetime, statuses: list[str], exchanges: int = 1
+) -> Claim | None:
+    """Take the payout, if it is in one of the states and nobody has it at `now`.
+
+    Commits by itself, so that no transaction is open when the gateway is called.
+    """
+    payout = (
+        Payout.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
+        .select_related("withdrawal")
+        .filter(Q(leased_until__isnull=True) | Q(leased_until__lte=now))
+        .filter(pk=payout_id, status__in=statuses)
+        .first()
+    )
+    if payout is None:
+        return None
+    payout.lease_token = uuid.uuid4()
+    payout.leased_until = now + timedelta(seconds=lease_seconds(exchanges=exchanges))
+    payout.save(update_fields=["lease_token", "leased_until"])
+    return Claim(
+        payout_id=payout.pk,
+        withdrawal_id=payout.withdrawal_id,
+        charge_id=payout.charge_id,
+        amount=payout.amount,
+        currency=payout.currency,
+        kind=DestinationKind(payout.withdrawal.kind),
+        status=payout.status,
+        sent_at=payout.sent_at,
+        token=payout.lease_token,
+        claimed_at=now,
+    )
+
+
+@transaction.atomic(durable=True)
+def renew(claim: Claim, *, exchanges: int = 1) -> bool:
+    """Have the payout for longer; False where it is another's by now."""
+    until = claim.now + timedelta(seconds=lease_seconds(exchanges=exchanges))
+    renewed = Payout.objects.filter(pk=claim.payout_id, lease_token=claim.token).update(
+        leased_until=until
+    )
+    return bool(renewed)
+
+
+def locked(claim: Claim) -> Payout | None:
+    """Return the payout, locked; None where it is another's by now.
+
+    The withdrawal is to be locked before it.
+    """
+    return (
+        Payout.objects.select_for_update(of=("self",), no_key=True)
+        .filter(pk=claim.payout_id, lease_token=claim.token)
+        .first()
+    )

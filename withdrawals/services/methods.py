@@ -1,0 +1,136 @@
+"""Payout methods: added, told of, removed; never changed."""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+import uuid
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.db import IntegrityError, transaction
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from credits_project.exceptions import InvalidInput, NotFound
+from payments.gateway import Destination
+from withdrawals import destinations, encryption, numbers
+from withdrawals.models import MethodKind, PayoutMethod
+
+logger = logging.getLogger(__name__)
+
+_ONCE_PER_USER = "withdrawals_payoutmethod_once_per_user"
+
+
+@sensitive_variables("account_number", "number")
+def add_payout_method(
+    *, user: Any, kind: str, destination: str, account_name: str, account_number: str
+) -> PayoutMethod:
+    """Add where the user's earnings can be sent, usable after the cooling-off.
+
+    Not to be called inside a transaction: it may ask the gateway. The owner is told by
+    mail, so that somebody who took over the account cannot add one unseen.
+
+    Args:
+        kind: `mobile_money` or `bank`.
+        destination: the operator's or bank's id at the gateway.
+        account_number: see `numbers.normalized`.
+
+    Raises:
+        InvalidInput: money cannot be sent there, or the user already has it.
+        GatewayUnavailable: the gateway's destinations cannot be learned.
+    """
+    if kind not in MethodKind.values:
+        raise InvalidInput("kind", "Not a known kind.", reason="invalid_choice")
+    name = _checked_name(account_name)
+    found = destinations.destination(kind=kind, destination_id=destination)
+    number = numbers.normalized(account_number, destination=found)
+    return _keep(user=user, destination=found, account_name=name, number=number)
+
+
+@transaction.atomic
+def remove_payout_method(*, user: Any, payout_method_id: uuid.UUID) -> None:
+    """Remove a payout method of the user's. Withdrawals that name it go on.
+
+    Raises:
+        NotFound: the user has none with this id.
+    """
+    removed = (
+        PayoutMethod.objects.current()
+        .filter(user=user, pk=payout_method_id)
+        .update(removed_at=timezone.now())
+    )
+    if not removed:
+        raise NotFound("You have no such payout method.")
+
+
+@sensitive_variables("number")
+@transaction.atomic
+def _keep(
+    *, user: Any, destination: Destination, account_name: str, number: str
+) -> PayoutMethod:
+    method = PayoutMethod(
+        user=user,
+        kind=destination.kind.value,
+        destination_id=destination.id,
+        destination_name=destination.name[:200],
+        account_name=account_name,
+        account_number_last=number[-3:],
+        fingerprint=encryption.fingerprint(
+            destination.kind.value, destination.id, number
+        ),
+        usable_from=timezone.now() + timedelta(hours=settings.PAYOUT_COOLING_OFF_HOURS),
+    )
+    method.account_number_encrypted = encryption.seal(
+        number, context=method.number_context
+    )
+    try:
+        with transaction.atomic():
+            method.save(force_insert=True)
+    except IntegrityError as error:
+        if _constraint_of(error) == _ONCE_PER_USER:
+            raise InvalidInput(
+                "account_number",
+                "This account is one of your payout methods already.",
+                reason="unique",
+            ) from error
+        raise
+    transaction.on_commit(partial(_tell_owner, method.pk))
+    return method
+
+
+def _checked_name(name: str) -> str:
+    name = " ".join(name.split())
+    if not 2 <= len(name) <= 200 or not name.isprintable():
+        raise InvalidInput(
+            "account_name", "The name of the account's holder has 2 to 200 characters."
+        )
+    return name
+
+
+def _constraint_of(error: IntegrityError) -> str:
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return getattr(diagnosis, "constraint_name", None) or ""
+
+
+def _tell_owner(method_id: uuid.UUID) -> None:
+    method = PayoutMethod.objects.select_related("user").get(pk=method_id)
+    if not method.user.email:
+        return
+    text = render_to_string(
+        "withdrawals/method_added.txt",
+        {"method": method, "site_url": settings.SITE_URL},
+    )
+    try:
+        send_mail("A payout method was added", text, None, [method.user.email])
+    except (OSError, smtplib.SMTPException) as error:
+        # The method is kept; a mail server that is down must not look like a refusal.
+        logger.warning(
+            "the owner of payout method %s was not told: %s",
+            method_id,
+            type(error).__name__,
+        )
