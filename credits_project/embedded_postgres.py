@@ -50,9 +50,6 @@ _POLL_SECONDS = 0.05
 _SOCKET_PATH_MAX = 103
 _SOCKET = ".s.PGSQL.5432"
 
-# Only the owner of the data and root; "all" lets them take any role of the database.
-_HBA = "local all all peer map=owner\n"
-
 # Servers this process has started. They outlive it; kept so that one that was killed
 # meanwhile is waited for and does not stay a zombie.
 _started: list[subprocess.Popen[bytes]] = []
@@ -113,6 +110,7 @@ def stop(data_dir: Path = DATA_DIR) -> None:
         for number, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, 5.0)):
             if (postmaster := _postmaster(data_dir)) is None:
                 return
+            _unlink_socket_dir(data_dir)
             with contextlib.suppress(psutil.NoSuchProcess):
                 postmaster.send_signal(number)
             if _await_end(data_dir, time.monotonic() + seconds):
@@ -182,6 +180,12 @@ def _link_socket_dir(data_dir: Path) -> None:
         raise EmbeddedPostgresError(f"{link} is in the way: remove it.")
 
 
+def _unlink_socket_dir(data_dir: Path) -> None:
+    link = _socket_dir(data_dir)
+    if link != data_dir:
+        link.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def _locked(data_dir: Path) -> Iterator[None]:
     """Keep other processes from starting or stopping the same server meanwhile."""
@@ -235,10 +239,11 @@ def _initialize(data_dir: Path) -> None:
             raise EmbeddedPostgresError(
                 f"initdb failed: {_last_line(data_dir)} (more in {_log(data_dir)})"
             )
-    # Written once, before the server's account could put links in their place.
+    # The data's owner and root alone, in whatever role. Written once, before the
+    # server's account could put links in their place.
     names = dict.fromkeys([_account(unfinished), "root"])
     ident = "".join(f'owner "{name}" all\n' for name in names)
-    (unfinished / "pg_hba.conf").write_text(_HBA)
+    (unfinished / "pg_hba.conf").write_text("local all all peer map=owner\n")
     (unfinished / "pg_ident.conf").write_text(ident)
     if data_dir.exists():
         data_dir.rmdir()

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
@@ -243,7 +244,10 @@ def test_a_path_too_long_for_a_socket_works_all_the_same():
         embedded_postgres.ensure_running(data_dir)
 
         assert ask(data_dir, "SELECT 1") == 1
+        (host,) = parse_qs(urlsplit(embedded_postgres.url(data_dir)).query)["host"]
+        assert Path(host).is_symlink()
         embedded_postgres.stop(data_dir)
+        assert not Path(host).is_symlink()
 
 
 def test_the_address_is_known_before_the_server_runs(tmp_path):
