@@ -1,0 +1,213 @@
+"""Refunding a purchase: the credits come back, and money is due to the payer."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from credits_project import audit
+from credits_project.exceptions import InvalidInput
+from credits_project.money import CENT, positive_amount
+from payments.exceptions import NotRefundable, PurchaseNotFound
+from payments.models import CreditPurchase, Currency, PurchaseRefund
+from wallets.models import CreditTransfer
+from wallets.services import Leg, TransactionType, post, wallet_id_of
+from wallets.system import system_wallet_id
+
+_REASON_LENGTH_MAX = 500
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Share:
+    """A part of a purchase: credits and bonus, and money in its currency."""
+
+    credits: Decimal
+    bonus_credits: Decimal
+    money: Decimal
+
+
+@transaction.atomic
+def refund_purchase(
+    *,
+    purchase_id: uuid.UUID,
+    actor: Any,
+    reason: str,
+    credits: Decimal | None = None,
+    number: int | None = None,
+) -> PurchaseRefund:
+    """Take credits of a paid purchase back and note the money due. Return the refund.
+
+    The credits must be available in the buyer's wallet: all that were asked for, or
+    none are taken. The bonus comes back in proportion; see `share_of`. The purchase is
+    refunded once everything has come back.
+
+    Args:
+        credits: how many of the credits sold, bonus not counted; all that are left
+            unless given.
+        number: which refund of the purchase this is to be, counted from 1. A form
+            that is sent twice names the same number twice, and refunds once.
+
+    Raises:
+        PurchaseNotFound: there is no such purchase.
+        NotRefundable: it is not paid, has not as much left, or has the refund already.
+        InsufficientCredits, WalletFrozen: the buyer's wallet does not give them.
+        InvalidInput: no reason, or no amount of credits.
+    """
+    reason = checked_reason(reason)
+    purchase = _lock(purchase_id)
+    earlier = purchase.refunds.count()
+    if purchase.transfer_id is None:
+        raise NotRefundable("Only a paid purchase can be refunded.")
+    left = purchase.credits - purchase.refunded_credits
+    if (number is not None and number != earlier + 1) or not left:
+        raise NotRefundable("This refund has been made already.", refunds=earlier)
+    wanted = left if credits is None else positive_amount(credits, field="credits")
+    if wanted > left:
+        raise NotRefundable(f"{left} credits are left to refund.", left=str(left))
+    share = share_of(purchase, wanted)
+    transfer = _take_back(
+        purchase, share, number=earlier + 1, actor=actor, reason=reason
+    )
+    refund = PurchaseRefund.objects.create(
+        purchase=purchase,
+        number=earlier + 1,
+        credits=share.credits,
+        bonus_credits=share.bonus_credits,
+        money=share.money,
+        reason=reason,
+        actor=actor,
+        transfer=transfer,
+    )
+    _add(purchase, share, now=timezone.now())
+    audit.record(
+        actor=actor,
+        row=purchase,
+        action="refund",
+        reason=reason,
+        credits=str(share.credits),
+        bonus_credits=str(share.bonus_credits),
+        money=str(share.money),
+    )
+    return refund
+
+
+@transaction.atomic
+def note_money_returned(
+    *, refund_id: uuid.UUID, actor: Any, how: str
+) -> PurchaseRefund:
+    """Note that the money of a refund went back to the payer, and how. Once.
+
+    Raises:
+        NotRefundable: it has been noted already.
+        InvalidInput: it does not say how.
+        PurchaseRefund.DoesNotExist: there is no such refund.
+    """
+    how = checked_reason(how, field="how")
+    refund = PurchaseRefund.objects.select_for_update(no_key=True).get(pk=refund_id)
+    if refund.returned_at is not None:
+        raise NotRefundable("The money of this refund has been returned already.")
+    refund.returned_at = timezone.now()
+    refund.returned_how = how
+    refund.save(update_fields=["returned_at", "returned_how"])
+    audit.record(actor=actor, row=refund, action="money returned", reason=how)
+    return refund
+
+
+def share_of(purchase: CreditPurchase, credits: Decimal) -> Share:
+    """Return what comes back with `credits` more of those sold.
+
+    Bonus and money are rounded on the running total and not on each refund, so that
+    the refunds of a purchase add up to exactly its bonus and its price; half a cent
+    goes to the even neighbour. Kwacha are whole, as the gateway takes no others.
+    """
+    total = purchase.refunded_credits + credits
+    unit = Decimal(1) if purchase.currency == Currency.MWK else CENT
+    bonus = _part(purchase.bonus_credits, total, purchase.credits, unit=CENT)
+    money = _part(purchase.price, total, purchase.credits, unit=unit)
+    return Share(
+        credits=credits,
+        bonus_credits=bonus - purchase.refunded_bonus_credits,
+        money=money.quantize(CENT) - purchase.refunded_money,
+    )
+
+
+def checked_reason(reason: str, *, field: str = "reason") -> str:
+    """Return a text that staff gave for what they do.
+
+    Raises:
+        InvalidInput: it is blank, too long, or cannot be stored.
+    """
+    reason = reason.strip()
+    if not reason:
+        raise InvalidInput(field, "Say why, or how, in a few words.", reason="required")
+    if len(reason) > _REASON_LENGTH_MAX:
+        raise InvalidInput(
+            field, f"No more than {_REASON_LENGTH_MAX} characters.", reason="max_length"
+        )
+    if "\x00" in reason:
+        raise InvalidInput(field, "The text may not contain NUL characters.")
+    return reason
+
+
+def _part(whole: Decimal, done: Decimal, of: Decimal, *, unit: Decimal) -> Decimal:
+    return (whole * done / of).quantize(unit, rounding=ROUND_HALF_EVEN)
+
+
+def _lock(purchase_id: uuid.UUID) -> CreditPurchase:
+    # The purchase before the wallets, as everywhere. Refunds of a purchase queue here.
+    rows = CreditPurchase.objects.select_for_update(no_key=True)
+    purchase = rows.filter(pk=purchase_id).first()
+    if purchase is None:
+        raise PurchaseNotFound
+    return purchase
+
+
+def _take_back(
+    purchase: CreditPurchase, share: Share, *, number: int, actor: Any, reason: str
+) -> CreditTransfer:
+    amounts = {
+        wallet_id_of(user_id=purchase.user_id): -(share.credits + share.bonus_credits),
+        # The parts that the purchase itself used.
+        system_wallet_id("issued", cause=purchase.pk): share.credits,
+        system_wallet_id("promotions", cause=purchase.pk): share.bonus_credits,
+    }
+    legs = [
+        Leg(
+            wallet_id=wallet_id,
+            amount=amount,
+            transaction_type=TransactionType.PURCHASE_REFUND,
+        )
+        for wallet_id, amount in amounts.items()
+        if amount
+    ]
+    return post(
+        *legs,
+        key=f"purchase:{purchase.pk}:refund:{number}",
+        description=reason,
+        actor=actor,
+        metadata={
+            "purchase": str(purchase.pk),
+            "credits": str(share.credits),
+            "bonus_credits": str(share.bonus_credits),
+            "money": str(share.money),
+            "currency": purchase.currency,
+        },
+    )
+
+
+def _add(purchase: CreditPurchase, share: Share, *, now: datetime) -> None:
+    purchase.refunded_credits += share.credits
+    purchase.refunded_bonus_credits += share.bonus_credits
+    purchase.refunded_money += share.money
+    changed = ["refunded_credits", "refunded_bonus_credits", "refunded_money"]
+    if purchase.refunded_credits == purchase.credits:
+        purchase.move_to(CreditPurchase.Status.REFUNDED)
+        purchase.refunded_at = now
+        changed += ["status", "refunded_at"]
+    purchase.save(update_fields=changed)
