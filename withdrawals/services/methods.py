@@ -18,6 +18,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from credits_project.exceptions import InvalidInput, NotFound
 from payments.gateway import Destination
+from wallets.statements import constraint_of
 from withdrawals import destinations, encryption, numbers
 from withdrawals.models import MethodKind, PayoutMethod
 
@@ -92,7 +93,7 @@ def _keep(
         with transaction.atomic():
             method.save(force_insert=True)
     except IntegrityError as error:
-        if _constraint_of(error) == _ONCE_PER_USER:
+        if constraint_of(error) == _ONCE_PER_USER:
             raise InvalidInput(
                 "account_number",
                 "This account is one of your payout methods already.",
@@ -110,11 +111,6 @@ def _checked_name(name: str) -> str:
             "account_name", "The name of the account's holder has 2 to 200 characters."
         )
     return name
-
-
-def _constraint_of(error: IntegrityError) -> str:
-    diagnosis = getattr(error.__cause__, "diag", None)
-    return getattr(diagnosis, "constraint_name", None) or ""
 
 
 def _tell_owner(method_id: uuid.UUID) -> None:
