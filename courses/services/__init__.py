@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from courses.services.catalog import archive_course, create_course, update_course
+from courses.services.catalog import (
+    archive_course,
+    create_course,
+    set_commission_rate,
+    update_course,
+)
 from courses.services.enrolling import Quote, enroll_with_credits, quote
 from courses.services.refunding import refund_enrollment
 
@@ -13,5 +18,6 @@ __all__ = [
     "enroll_with_credits",
     "quote",
     "refund_enrollment",
+    "set_commission_rate",
     "update_course",
 ]

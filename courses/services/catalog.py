@@ -110,6 +110,35 @@ def archive_course(*, course_id: uuid.UUID, actor: Any, reason: str) -> Course:
     return course
 
 
+@transaction.atomic
+def set_commission_rate(
+    *, course_id: uuid.UUID, rate: Decimal | None, actor: Any
+) -> Course:
+    """Give a course a commission of its own, or the platform's again with None.
+
+    `rate` is a fraction, 0.15 for 15 %. Who is enrolled keeps the terms they had.
+
+    Raises:
+        InvalidInput: not a fraction from 0 to 1 with at most four decimals.
+        NotFound: there is no such course.
+    """
+    if rate is not None and not (rate.is_finite() and 0 <= rate <= 1):
+        raise InvalidInput("commission_rate", "A rate is a fraction from 0 to 1.")
+    if rate is not None and rate != round(rate, 4):
+        raise InvalidInput(
+            "commission_rate",
+            "Ensure that there are no more than 4 decimal places.",
+            reason="max_decimal_places",
+        )
+    course = _lock(course_id=course_id)
+    if course.commission_rate != rate:
+        course.commission_rate = rate
+        course.save(update_fields=["commission_rate", "updated_at"])
+        told = "the platform's" if rate is None else str(rate)
+        audit.record(actor=actor, row=course, action="commission", rate=told)
+    return course
+
+
 def _check_coach(user: Any) -> None:
     if not (user.is_active and user.has_perm(PUBLISH)):
         raise PermissionDenied("Only coaches may offer courses.")

@@ -30,9 +30,9 @@ def make_course(
         **fields,
     )
     if rate is not None:
-        # Staff set it in the console, on the row.
-        course.commission_rate = Decimal(rate)
-        course.save(update_fields=["commission_rate"])
+        course = services.set_commission_rate(
+            course_id=course.pk, rate=Decimal(rate), actor=None
+        )
     if status == "archived":
         services.update_course(
             coach=course.coach, course_id=course.pk, status="archived"

@@ -422,7 +422,8 @@ def test_enrolling_in_a_free_course_shows_no_transfer():
 def test_a_repeat_with_the_same_key_answers_the_same_and_says_so():
     learner = make_user(balance="100.00")
     address = f"/api/v1/courses/{make_course().pk}/enroll"
-    client, key = signed_in(learner), {"HTTP_IDEMPOTENCY_KEY": "once"}
+    client = signed_in(learner)
+    key: Any = {"HTTP_IDEMPOTENCY_KEY": "once"}
 
     first = client.post(address, {"price": 100}, format="json", **key)
     again = client.post(address, {"price": "100.00"}, format="json", **key)
