@@ -1,0 +1,379 @@
+"""Events: what comes of them once a worker has them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.utils import timezone
+
+from payments import services
+from payments.gateway import events_registry
+from payments.models import CreditPurchase, GatewayEvent
+from tests.factories import balance_of, make_staff, make_user
+from tests.payments.buying import buy, encode, event_about, now_of, start
+from wallets.models import CreditTransfer
+
+pytestmark = pytest.mark.django_db
+
+
+def receive(document: Any) -> GatewayEvent:
+    body = document if isinstance(document, bytes) else encode(document)
+    return services.receive_event(body=body, headers={}, signed_by="webhook")
+
+
+def process(document: Any) -> GatewayEvent:
+    return services.process_event(event_id=receive(document).pk)
+
+
+def test_an_event_about_a_payment_has_the_gateway_asked_and_the_credits_given(
+    simulator,
+):
+    buyer = make_user("buyer")
+    purchase = start(buyer)
+    simulator.control.complete(purchase.tx_ref)
+
+    event = process(event_about(purchase))
+
+    assert (event.status, event.outcome) == ("processed", "purchase paid")
+    assert (event.event_type, event.reference) == ("checkout.payment", purchase.tx_ref)
+    assert balance_of(buyer) == Decimal("110.00")
+
+
+def test_w21_an_event_that_the_gateway_does_not_confirm_gives_nothing_and_waits(
+    simulator,
+):
+    buyer = make_user("buyer")
+    purchase = start(buyer)
+
+    event = process(event_about(purchase))
+
+    assert event.status == "received"
+    assert event.outcome == "not confirmed: asked, the gateway says pending"
+    assert event.next_attempt_at is not None
+    assert balance_of(buyer) == 0
+
+    simulator.control.complete(purchase.tx_ref)
+    services.process_due_events(now=event.next_attempt_at)
+
+    assert balance_of(buyer) == Decimal("110.00")
+
+
+def test_w21_an_event_that_is_never_confirmed_is_parked_in_the_end(simulator):
+    event = receive(event_about(start()))
+    GatewayEvent.objects.filter(pk=event.pk).update(attempts=40)
+
+    event = services.process_event(event_id=event.pk)
+
+    assert event.status == "parked"
+    assert event.outcome == "never confirmed: asked, the gateway says pending"
+
+
+@pytest.mark.parametrize("claimed", [{"amount": 1_000_000}, {"currency": "USD"}])
+def test_w22_w23_what_an_event_claims_counts_nothing(simulator, claimed):
+    buyer = make_user("buyer")
+    purchase = start(buyer)
+    simulator.control.complete(purchase.tx_ref)
+
+    process(event_about(purchase, **claimed))
+
+    assert balance_of(buyer) == Decimal("110.00")
+
+
+def test_w25_an_event_about_nobody_is_parked_and_writes_nothing_else(simulator):
+    purchase = start()
+
+    event = process(event_about(purchase, tx_ref="somebody-elses"))
+
+    assert event.status == "parked"
+    assert event.outcome == "no purchase of ours has this tx_ref"
+    assert CreditPurchase.objects.get() == now_of(purchase)
+    assert not CreditTransfer.objects.filter(key__startswith="purchase:").exists()
+
+
+def test_w26_an_event_credits_the_owner_of_the_purchase(simulator):
+    buyer, other = make_user("buyer"), make_user("other")
+    purchase = start(buyer)
+    simulator.control.complete(purchase.tx_ref)
+
+    process(event_about(purchase, email=other.email, meta=f'{{"user": {other.pk}}}'))
+
+    assert balance_of(buyer) == Decimal("110.00")
+    assert balance_of(other) == 0
+
+
+def test_w27_only_our_own_reference_is_matched(simulator):
+    purchase = start()
+    simulator.control.complete(purchase.tx_ref)
+
+    event = process(
+        event_about(
+            purchase,
+            tx_ref="26262633201",
+            reference=purchase.tx_ref,
+            charge_id=purchase.tx_ref,
+        )
+    )
+
+    assert event.status == "parked"
+    assert now_of(purchase).status == "pending"
+
+
+def test_w28_a_payout_event_that_names_a_payment_is_parked(simulator):
+    purchase = start()
+    simulator.control.complete(purchase.tx_ref)
+
+    event = process(
+        event_about(purchase, event_type="api.payout", charge_id=purchase.tx_ref)
+    )
+
+    assert event.status == "parked"
+    assert event.outcome == "no payout of ours has this charge_id"
+    assert now_of(purchase).status == "pending"
+
+
+def test_a_payout_event_goes_to_whoever_registered_for_it(monkeypatch, simulator):
+    known = []
+
+    def handle(charge_id: str) -> None:
+        if charge_id != "payout-1":
+            raise events_registry.UnknownPayout(charge_id)
+        known.append(charge_id)
+
+    monkeypatch.setattr(events_registry, "_handlers", [])
+    events_registry.register_payout_handler(handle)
+    events_registry.register_payout_handler(handle)
+    document = {**event_about(start()), "event_type": "api.payout", "tx_ref": None}
+
+    event = process({**document, "charge_id": "payout-1"})
+    other = process({**document, "charge_id": "payout-2"})
+
+    assert known == ["payout-1"]
+    assert (event.status, event.reference) == ("processed", "payout-1")
+    assert other.status == "parked"
+
+
+@pytest.mark.parametrize(
+    ("changed", "outcome"),
+    [
+        ({"event_type": "checkout.gift"}, "not as documented: unknown-event-type"),
+        ({"status": "blessed"}, "not as documented: unknown-status"),
+        ({"tx_ref": ""}, "not as documented: tx-ref-missing"),
+        (
+            {"event_type": "api.charge.payment", "charge_id": "c"},
+            "direct charges are not used here",
+        ),
+    ],
+)
+def test_w29_what_is_not_understood_is_parked_with_the_reason(
+    simulator, changed, outcome
+):
+    purchase = start()
+    simulator.control.complete(purchase.tx_ref)
+
+    event = process(event_about(purchase, **changed))
+
+    assert (event.status, event.outcome) == ("parked", outcome)
+    assert event.next_attempt_at is None
+    assert now_of(purchase).status == "pending"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "outcome"),
+    [
+        (b"1000", b"NaN", "not as documented: not-finite, amount-invalid"),
+        (b"1000", b"1e400", "not as documented: amount-invalid"),
+        (
+            b'"amount": 1000',
+            b'"amount": 1000, "amount": 1',
+            "not as documented: duplicate-keys",
+        ),
+    ],
+)
+def test_w13_w14_what_reads_differently_for_others_is_parked(
+    simulator, old, new, outcome
+):
+    purchase = start()
+    simulator.control.complete(purchase.tx_ref)
+
+    event = process(encode(event_about(purchase)).replace(old, new))
+
+    assert (event.status, event.outcome) == ("parked", outcome)
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"null"])
+def test_signed_json_that_is_no_event_is_parked(body):
+    assert process(body).status == "parked"
+
+
+@pytest.mark.parametrize("tx_ref", ["../../wallet-balance", "a?b=c", "a%2fb", "…", "."])
+def test_w30_a_name_that_is_no_name_is_looked_up_and_never_sent(simulator, tx_ref):
+    event = process(event_about(start(), tx_ref=tx_ref))
+
+    assert event.status == "parked"
+    assert simulator.control.state()["counts"].get("verify", 0) == 0
+
+
+def test_w31_a_failure_after_a_success_takes_nothing_and_is_flagged(simulator):
+    buyer = make_user("buyer")
+    purchase = buy(simulator, buyer)
+    simulator.control.fault("verify", "alter", set={"status": "failed"})
+
+    event = process(event_about(purchase, status="failed"))
+
+    assert event.status == "processed"
+    assert balance_of(buyer) == Decimal("110.00")
+    assert CreditPurchase.objects.in_review().get() == purchase
+
+
+def test_w31_the_event_of_an_earlier_attempt_that_comes_late_changes_nothing(simulator):
+    purchase = buy(simulator)
+
+    event = process(event_about(purchase, status="failed"))
+
+    assert (event.status, event.outcome) == ("processed", "purchase paid")
+    assert now_of(purchase).review_reason == ""
+
+
+def test_w32_a_success_after_the_order_expired_is_credited_and_flagged(simulator):
+    buyer = make_user("buyer")
+    purchase = start(buyer)
+    services.settle_purchase(
+        tx_ref=purchase.tx_ref, now=timezone.now() + timedelta(days=8)
+    )
+    simulator.control.complete(purchase.tx_ref)
+
+    process(event_about(purchase))
+
+    assert balance_of(buyer) == Decimal("110.00")
+    assert CreditPurchase.objects.in_review().get() == purchase
+
+
+def test_w33_a_success_of_a_refunded_order_is_parked(simulator):
+    buyer = make_user("buyer")
+    purchase = buy(simulator, buyer)
+    services.refund_purchase(
+        purchase_id=purchase.pk, actor=make_staff("support"), reason="a mistake"
+    )
+
+    event = process(event_about(purchase))
+
+    assert (event.status, event.outcome) == (
+        "parked",
+        "the purchase is refunded already",
+    )
+    assert balance_of(buyer) == 0
+
+
+def test_w34_w44_a_replay_has_no_effect(simulator):
+    buyer = make_user("buyer")
+    purchase = start(buyer)
+    simulator.control.complete(purchase.tx_ref)
+    event = process(event_about(purchase))
+
+    for _ in range(20):
+        process(event_about(purchase))
+
+    assert balance_of(buyer) == Decimal("110.00")
+    event.refresh_from_db()
+    assert (event.deliveries, event.attempts) == (21, 1)
+
+
+def test_w38_an_event_that_overtook_its_purchase_finds_it_later(simulator):
+    document = event_about(start(), tx_ref="credits-late")
+    event = process(document)
+    assert event.next_attempt_at is not None
+    purchase = CreditPurchase.objects.get()
+    # As the purchase of another transaction that commits only now.
+    late = CreditPurchase.objects.create(
+        user=purchase.user,
+        package=purchase.package,
+        credits=purchase.credits,
+        bonus_credits=purchase.bonus_credits,
+        price=purchase.price,
+        currency=purchase.currency,
+        tx_ref="credits-late",
+    )
+    services.starting._open_page(late, late.user)
+    simulator.control.complete("credits-late")
+
+    services.process_due_events(now=event.next_attempt_at)
+
+    event.refresh_from_db()
+    assert event.status == "processed"
+    assert now_of(late).status == "paid"
+
+
+def test_w41_while_the_gateway_is_down_the_event_is_tried_again_and_never_dropped(
+    simulator,
+):
+    buyer = make_user("buyer")
+    purchase = start(buyer)
+    simulator.control.complete(purchase.tx_ref)
+    simulator.control.fault("verify", "500-before", times=3)
+    event = receive(event_about(purchase))
+    now = timezone.now()
+    pauses = []
+
+    for _ in range(3):
+        event = services.process_event(event_id=event.pk, now=now)
+        assert event.status == "received"
+        assert event.next_attempt_at is not None
+        pauses.append((event.next_attempt_at - now).total_seconds())
+        now = event.next_attempt_at
+
+    assert pauses == [15, 30, 60]
+    assert services.process_due_events(now=now) == 1
+    assert balance_of(buyer) == Decimal("110.00")
+
+
+def test_the_pauses_end_at_an_hour(simulator):
+    event = receive(event_about(start()))
+    GatewayEvent.objects.filter(pk=event.pk).update(attempts=29 - 1)
+    simulator.control.fault("verify", "500-before")
+    now = timezone.now()
+
+    event = services.process_event(event_id=event.pk, now=now)
+
+    assert event.next_attempt_at == now + timedelta(hours=1)
+
+
+def test_an_event_that_a_worker_has_is_left_alone_until_the_lease_is_over(simulator):
+    purchase = start()
+    simulator.control.complete(purchase.tx_ref)
+    event = receive(event_about(purchase))
+    now = timezone.now()
+    services.leasing.claim(GatewayEvent.objects.all(), pk=event.pk, now=now)
+
+    assert services.process_event(event_id=event.pk, now=now).status == "received"
+    assert services.process_due_events(now=now) == 0
+    assert now_of(purchase).status == "pending"
+
+    over = now + services.leasing.lease_time()
+    assert services.process_due_events(now=over) == 1
+    assert now_of(purchase).status == "paid"
+
+
+def test_a_sweep_finds_events_that_no_job_is_there_for(simulator):
+    purchase = start()
+    simulator.control.complete(purchase.tx_ref)
+    receive(event_about(purchase))
+
+    counts = services.sweep(now=timezone.now())
+
+    assert counts["events"] == 1
+    assert now_of(purchase).status == "paid"
+
+
+def test_staff_can_have_a_parked_event_processed_again_and_are_noted(simulator):
+    event = process(event_about(start(), tx_ref="somebody-elses"))
+    support = make_staff("support")
+
+    services.process_event(event_id=event.pk, actor=support)
+
+    event.refresh_from_db()
+    assert event.attempts == 2
+    assert LogEntry.objects.get(object_id=str(event.pk)).user == support
