@@ -86,7 +86,8 @@ def limits_of(*, user_id: int, now: datetime) -> Limits:
 
     Exact for whoever holds the lock of the user's wallet, which every request takes.
     """
-    minimum, maximum = settings.WITHDRAWAL_MINIMUM, settings.WITHDRAWAL_MAXIMUM
+    minimum = settings.WITHDRAWAL_MINIMUM.quantize(CENT)
+    maximum = settings.WITHDRAWAL_MAXIMUM.quantize(CENT)
     counted = WithdrawalRequest.objects.filter(user_id=user_id).exclude(
         status__in=[*WithdrawalRequest.GIVEN_BACK]
     )
