@@ -1,0 +1,233 @@
+"""Courses and enrollments in the staff console."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any, Final
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from courses import services
+from courses.models import Course, Enrollment, EnrollmentRefund
+from credits_project.console import (
+    ModelAdmin,
+    ReadOnlyAdmin,
+    TabularInline,
+    ask_for_reason,
+)
+from credits_project.exceptions import DomainError
+from credits_project.money import CENT
+
+_FORM_KEY: Final = re.compile(r"[0-9a-f]{32}")
+
+
+@admin.register(Course)
+class CourseAdmin(ModelAdmin):
+    """Courses: staff set commissions and archive, coaches do the rest."""
+
+    list_display = (
+        "title",
+        "coach",
+        "price",
+        "commission_rate",
+        "status",
+        "created_at",
+    )
+    list_filter = ("status", "created_at")
+    list_select_related = ("coach",)
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ("title", "slug", "coach__email", "coach__username", "id")
+    search_help_text = "Title, slug, the coach's e-mail or username, or id"
+    ordering = ("-id",)
+    fields = (
+        "id",
+        "coach",
+        "title",
+        "slug",
+        "summary",
+        "description",
+        "price",
+        "status",
+        "commission_rate",
+        "created_at",
+        "updated_at",
+    )
+    readonly_fields = tuple(name for name in fields if name != "commission_rate")
+    actions = ("archive",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return that coaches add courses, and nobody does here."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return that courses are archived and not deleted."""
+        return False
+
+    def save_model(
+        self, request: HttpRequest, obj: Course, form: Any, change: bool
+    ) -> None:
+        """Set the commission, the one thing that the form changes."""
+        services.set_commission_rate(
+            course_id=obj.pk, rate=obj.commission_rate, actor=request.user
+        )
+
+    @admin.action(description="Archive: takes no new learners", permissions=["change"])
+    def archive(
+        self, request: HttpRequest, queryset: QuerySet[Course]
+    ) -> HttpResponse | None:
+        """Take courses off the catalogue."""
+        reason = ask_for_reason(
+            self, request, queryset, action="archive", title="Archive courses"
+        )
+        if isinstance(reason, HttpResponse):
+            return reason
+        done = 0
+        for pk in queryset.order_by("pk").values_list("pk", flat=True):
+            services.archive_course(course_id=pk, actor=request.user, reason=reason)
+            done += 1
+        self.message_user(request, f"{done} course(s) archived.", messages.SUCCESS)
+        return None
+
+
+class RefundForm(forms.Form):
+    """How much goes back, and who pays what the coach no longer has."""
+
+    amount = forms.DecimalField(
+        required=False,
+        min_value=CENT,
+        max_digits=14,
+        decimal_places=2,
+        help_text="In credits; empty gives back all that is left.",
+    )
+    shortfall_from_revenue = forms.BooleanField(
+        required=False,
+        label="The platform pays what the coach no longer has",
+        help_text="Out of the revenue. Without it such a refund is refused.",
+    )
+
+
+class RefundInline(TabularInline):
+    """What was given back of an enrollment."""
+
+    model = EnrollmentRefund
+    fields = (
+        "number",
+        "amount",
+        "fee",
+        "earnings",
+        "shortfall",
+        "reason",
+        "actor",
+        "transfer",
+        "created_at",
+    )
+    readonly_fields = fields
+    ordering = ("number",)
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return that refunds are made by the action."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return that refunds stay as they are."""
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether the enrollment may be seen, of which they are a part."""
+        return request.user.has_perm("courses.view_enrollment")
+
+
+@admin.register(Enrollment)
+class EnrollmentAdmin(ReadOnlyAdmin):
+    """Enrollments, with refunding as the one thing that staff do to them."""
+
+    list_display = (
+        "id",
+        "course",
+        "learner",
+        "price",
+        "refunded_amount",
+        "status",
+        "enrolled_at",
+        "matures_at",
+    )
+    list_filter = ("status", "enrolled_at")
+    list_select_related = ("course", "learner")
+    search_fields = ("course__title", "learner__email", "learner__username", "id")
+    search_help_text = "Course, the learner's e-mail or username, or id"
+    ordering = ("-id",)
+    exclude = ("idempotency_key", "idempotency_digest")
+    inlines = (RefundInline,)
+    actions = ("refund",)
+
+    def has_refund_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may refund."""
+        return request.user.has_perm("courses.refund_enrollment")
+
+    @admin.action(description="Refund", permissions=["refund"])
+    def refund(
+        self, request: HttpRequest, queryset: QuerySet[Enrollment]
+    ) -> HttpResponse | None:
+        """Give learners their credits back, whole or, of one enrollment, in part."""
+        is_confirmed = bool(request.POST.get("confirmed"))
+        form = RefundForm(request.POST if is_confirmed else None)
+        if queryset.count() != 1:
+            del form.fields["amount"]
+        # Each page has a key of its own: pressed twice, or sent again, it refunds once.
+        form_key = request.POST.get("form_key", "")
+        is_valid = is_confirmed and form.is_valid() and _FORM_KEY.fullmatch(form_key)
+        if not is_valid:
+            form_key = uuid.uuid4().hex
+        if is_confirmed and not is_valid:
+            # Back to the page, which says what is wrong.
+            again = request.POST.copy()
+            del again["confirmed"]
+            request.POST = again  # type: ignore[assignment]
+        reason = ask_for_reason(
+            self,
+            request,
+            queryset.select_related("course", "learner"),
+            action="refund",
+            title="Refund enrollments",
+            template="admin/courses/refund.html",
+            context={"form": form, "form_key": form_key},
+        )
+        if isinstance(reason, HttpResponse):
+            return reason
+        self._refund_each(request, queryset, form.cleaned_data, reason, form_key)
+        return None
+
+    def _refund_each(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Enrollment],
+        wishes: dict[str, Any],
+        reason: str,
+        form_key: str,
+    ) -> None:
+        refunded = 0
+        for pk in queryset.order_by("pk").values_list("pk", flat=True):
+            try:
+                services.refund_enrollment(
+                    enrollment_id=pk,
+                    actor=request.user,
+                    reason=reason,
+                    amount=wishes.get("amount"),
+                    shortfall_from_revenue=wishes["shortfall_from_revenue"],
+                    idempotency_key=f"{form_key}-{pk}",
+                )
+            except DomainError as error:
+                self.message_user(request, f"Enrollment {pk}: {error}", messages.ERROR)
+            else:
+                refunded += 1
+        if refunded:
+            self.message_user(
+                request, f"{refunded} enrollment(s) refunded.", messages.SUCCESS
+            )
