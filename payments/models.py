@@ -54,14 +54,23 @@ class CreditPackage(models.Model):
             models.CheckConstraint(
                 name="payments_creditpackage_credits_in_range",
                 condition=Q(credits__gt=0, credits__lt=MAX_CREDITS),
+                violation_error_message=(
+                    "The credits must be above zero and below 1000000000000."
+                ),
             ),
             models.CheckConstraint(
                 name="payments_creditpackage_bonus_in_range",
                 condition=Q(bonus_credits__gte=0, bonus_credits__lt=MAX_CREDITS),
+                violation_error_message=(
+                    "The bonus must not be below zero and must be below 1000000000000."
+                ),
             ),
             models.CheckConstraint(
                 name="payments_creditpackage_price_in_range",
                 condition=Q(price__gt=0, price__lt=MAX_CREDITS),
+                violation_error_message=(
+                    "The price must be above zero and below 1000000000000."
+                ),
             ),
             models.CheckConstraint(
                 name="payments_creditpackage_currency_known",
@@ -135,7 +144,7 @@ class CreditPurchase(models.Model):
     # Our name for the payment at the gateway, unique for ever.
     tx_ref = models.CharField(max_length=100, unique=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.CREATED)
-    checkout_url = models.URLField(max_length=2000, blank=True, default="")
+    checkout_url = models.CharField(max_length=2000, blank=True, default="")
 
     # What the gateway said of the payment when it was asked last; the status is its own
     # word, in lower case.

@@ -62,6 +62,7 @@ class Migration(migrations.Migration):
                             ("credits__lt", Decimal("1000000000000")),
                         ),
                         name="payments_creditpackage_credits_in_range",
+                        violation_error_message="The credits must be above zero and below 1000000000000.",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
@@ -69,12 +70,14 @@ class Migration(migrations.Migration):
                             ("bonus_credits__lt", Decimal("1000000000000")),
                         ),
                         name="payments_creditpackage_bonus_in_range",
+                        violation_error_message="The bonus must not be below zero and must be below 1000000000000.",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
                             ("price__gt", 0), ("price__lt", Decimal("1000000000000"))
                         ),
                         name="payments_creditpackage_price_in_range",
+                        violation_error_message="The price must be above zero and below 1000000000000.",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(("currency__in", ["MWK", "USD"])),
@@ -134,7 +137,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "checkout_url",
-                    models.URLField(blank=True, default="", max_length=2000),
+                    models.CharField(blank=True, default="", max_length=2000),
                 ),
                 (
                     "gateway_status",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import Error, IntegrityError, connection, transaction
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.django_db
 _Status = CreditPurchase.Status
 
 
-def refusal(sql: str, *parameters: object) -> str:
+def refusal(sql: str, *parameters: Any) -> str:
     """The name of the rule that refuses a statement; empty where none does."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -31,7 +32,8 @@ def refusal(sql: str, *parameters: object) -> str:
     except _Undo:
         return ""
     except Error as error:
-        return error.__cause__.diag.constraint_name or str(error)
+        diagnosis = getattr(error.__cause__, "diag", None)
+        return getattr(diagnosis, "constraint_name", None) or str(error)
 
 
 class _Undo(Exception):
