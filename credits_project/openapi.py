@@ -71,7 +71,7 @@ class Schema(AutoSchema):
         """Return the filters of a list, and the key of a request that moves money."""
         parameters = list(super().get_override_parameters())
         filters = getattr(self.view, "filters", None)
-        if self.method == "GET" and filters is not None:
+        if self.method == "GET" and filters is not None and filters().fields:
             parameters.append(filters)
         if self.method == "POST" and getattr(self.view, "moves_money", False):
             parameters.append(
@@ -156,7 +156,10 @@ def add_problems(
             if operation := item.get(method):
                 responses = operation.setdefault("responses", {})
                 for status in _refusals_of(path, method, operation):
-                    responses.setdefault(status, _response(status))
+                    responses.setdefault(status, {"description": _MEANINGS[status]})
+                for status, response in responses.items():
+                    if status[0] in "45":
+                        response["content"] = {CONTENT_TYPE: {"schema": _PROBLEM}}
     return result
 
 
@@ -176,10 +179,3 @@ def _refusals_of(path: str, method: str, operation: dict[str, Any]) -> list[str]
     if any(parameter["name"] == HEADER for parameter in parameters):
         statuses.append("422")
     return sorted(set(statuses))
-
-
-def _response(status: str) -> dict[str, Any]:
-    return {
-        "description": _MEANINGS[status],
-        "content": {CONTENT_TYPE: {"schema": _PROBLEM}},
-    }

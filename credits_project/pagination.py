@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NoReturn
 
 from django.core.exceptions import ValidationError
@@ -22,6 +23,8 @@ from credits_project.filters import (
 
 PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
+
+_CURSOR = re.compile(r"[A-Za-z0-9+/]{1,400}={0,2}")
 
 
 class CursorPages(CursorPagination):
@@ -75,12 +78,19 @@ class CursorPages(CursorPagination):
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         """Return where the page begins; none for the first page."""
-        if request.query_params.get(self.cursor_query_param) == "":
+        sent = request.query_params.getlist(self.cursor_query_param)
+        if not sent:
+            return None
+        # DRF's reading skips what is no base64, and takes nonsense for the first page.
+        if len(sent) > 1 or not _CURSOR.fullmatch(sent[0]):
             _refuse_cursor()
         try:
-            return super().decode_cursor(request)
+            cursor: Cursor | None = super().decode_cursor(request)
         except NotFound:
             _refuse_cursor()
+        if cursor == Cursor(offset=0, reverse=False, position=None):
+            _refuse_cursor()
+        return cursor
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         """Return the schema of a page of `schema`."""

@@ -17,6 +17,7 @@ from django.core.exceptions import (
 from django.db import InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.text import slugify
 from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
@@ -222,7 +223,7 @@ def _of_api_exception(exc: exceptions.APIException) -> dict[str, Any]:
     problem = _BY_STATUS.get(exc.status_code)
     if problem is None:
         phrase = HTTPStatus(exc.status_code).phrase
-        code = phrase.lower().replace(" ", "-")
+        code = slugify(phrase)
         problem = Problem(code=code, title=f"{phrase}.", status=exc.status_code)
     facts: dict[str, Any] = {}
     if (wait := getattr(exc, "wait", None)) is not None:
