@@ -56,7 +56,7 @@ class NotRefundable(DomainError):
     """The enrollment has nothing to give back to the one who asks."""
 
     code = "not-refundable"
-    title = "This enrollment cannot be refunded."
+    title = "This cannot be refunded."
     status = 409
 
     def __init__(self, detail: str, **facts: Any) -> None:

@@ -707,7 +707,7 @@ def test_what_cannot_be_refunded_is_refused_with_the_reason(
 
     assert problem(answer) == {
         "type": "/problems/not-refundable",
-        "title": "This enrollment cannot be refunded.",
+        "title": "This cannot be refunded.",
         "status": 409,
         "detail": detail,
     }
@@ -724,7 +724,7 @@ def test_after_the_window_a_refund_is_refused(settings):
     closed = then + timedelta(days=7)
     assert problem(answer) == {
         "type": "/problems/not-refundable",
-        "title": "This enrollment cannot be refunded.",
+        "title": "This cannot be refunded.",
         "status": 409,
         "detail": f"The refund window closed at {closed:%Y-%m-%d %H:%M} UTC.",
     }
