@@ -178,17 +178,16 @@ def _insert_under_free_slug(course: Course) -> None:
     """
     base = slugify(course.title)[:200].strip("-") or "course"
     course.slug = base
-    for attempt in range(_SLUG_ATTEMPTS):
+    for _ in range(_SLUG_ATTEMPTS - 1):
         try:
             # The savepoint stands beside its handler: PostgreSQL refuses every further
             # statement of a transaction in which one has failed.
             with transaction.atomic():
                 course.save(force_insert=True)
+            return
         except IntegrityError as error:
-            last = attempt == _SLUG_ATTEMPTS - 1
-            if constraint_of(error) != _UNIQUE_SLUG or last:
+            if constraint_of(error) != _UNIQUE_SLUG:
                 raise
             # Random: counting up would try every number that is taken, each time.
             course.slug = f"{base}-{secrets.token_hex(4)}"
-        else:
-            return
+    course.save(force_insert=True)

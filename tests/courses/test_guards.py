@@ -16,6 +16,7 @@ from django.db.models import F
 import courses
 from courses import services
 from courses.models import Course, Enrollment, EnrollmentRefund
+from courses.services import enrolling
 from credits_project.exceptions import InvalidTransition
 from credits_project.money import ZERO
 from tests.courses.offers import make_course
@@ -145,6 +146,23 @@ def test_nobody_is_in_a_paid_course_without_a_transfer():
             enrolled_at=course.created_at,
             matures_at=course.created_at,
         )
+
+
+def test_a_mistake_in_the_table_is_not_taken_for_a_second_enrollment():
+    course = make_course()
+    enrollment = Enrollment(
+        course=course,
+        learner=make_user(),
+        price=ZERO,
+        fee=ZERO,
+        earnings=ZERO,
+        commission_rate=ZERO,
+        enrolled_at=course.created_at,
+        matures_at=course.created_at - timedelta(days=1),
+    )
+
+    with refused_by("courses_enrollment_matures_after_enrolling"):
+        enrolling._insert(enrollment)
 
 
 def test_enrollments_and_refunds_are_never_deleted():
