@@ -27,11 +27,11 @@ CREATE TRIGGER payments_no_truncate BEFORE TRUNCATE ON gateway_events
 CREATE FUNCTION payments_check_new_purchase() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- Prevents a purchase that begins paid for.
-    IF NEW.status <> 'created' OR NEW.transfer_id IS NOT NULL THEN
-        RAISE EXCEPTION 'a purchase begins as created'
-            USING ERRCODE = 'check_violation',
-                CONSTRAINT = 'payments_purchase_begins_created';
+    -- Prevents a purchase that begins paid for: there is no step into a credit but an
+    -- update, which is checked below.
+    IF NEW.transfer_id IS NOT NULL THEN
+        RAISE EXCEPTION 'a purchase begins without credits'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'payments_purchase_begins';
     END IF;
     RETURN NEW;
 END $$;
@@ -59,10 +59,10 @@ BEGIN
 
     -- Prevents the terms from changing after the order.
     IF (NEW.id, NEW.user_id, NEW.package_id, NEW.credits, NEW.bonus_credits, NEW.price,
-        NEW.currency, NEW.tx_ref, NEW.created_at)
+        NEW.currency, NEW.tx_ref)
        IS DISTINCT FROM
        (OLD.id, OLD.user_id, OLD.package_id, OLD.credits, OLD.bonus_credits, OLD.price,
-        OLD.currency, OLD.tx_ref, OLD.created_at)
+        OLD.currency, OLD.tx_ref)
        -- A key may be given back, and is never put on a row that had none.
        OR NEW.idempotency_key IS NOT NULL
           AND NEW.idempotency_key IS DISTINCT FROM OLD.idempotency_key
@@ -117,9 +117,9 @@ CREATE FUNCTION payments_check_event() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     -- Prevents evidence from being altered.
-    IF (NEW.id, NEW.digest, NEW.body, NEW.headers, NEW.signed_by, NEW.received_at)
+    IF (NEW.id, NEW.digest, NEW.body, NEW.headers, NEW.signed_by)
        IS DISTINCT FROM
-       (OLD.id, OLD.digest, OLD.body, OLD.headers, OLD.signed_by, OLD.received_at)
+       (OLD.id, OLD.digest, OLD.body, OLD.headers, OLD.signed_by)
        OR NEW.deliveries < OLD.deliveries
     THEN
         RAISE EXCEPTION 'event % is kept as it came', OLD.id
