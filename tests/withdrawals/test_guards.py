@@ -10,12 +10,12 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from tests.factories import make_staff
+from credits_project.ids import new_id
+from tests.factories import make_coach, make_staff
 from tests.withdrawals.people import (
     add_method,
     fresh,
     make_approved,
-    make_coach,
     make_earning_coach,
     request,
     set_rate,
@@ -158,7 +158,7 @@ def test_a_decision_is_not_blamed_on_somebody_else(gateway):
 def test_a_withdrawal_without_its_credits_cannot_be_made(withdrawal):
     other = make_coach("other")
     copy = fresh(withdrawal)
-    copy.pk, copy.user = services.requests.new_id(), other
+    copy.pk, copy.user = new_id(), other
 
     with (
         pytest.raises(DatabaseError, match="has not taken its credits"),
@@ -169,7 +169,7 @@ def test_a_withdrawal_without_its_credits_cannot_be_made(withdrawal):
 
 def test_a_withdrawal_is_not_born_approved(withdrawal):
     copy = fresh(withdrawal)
-    copy.pk, copy.status = services.requests.new_id(), "approved"
+    copy.pk, copy.status = new_id(), "approved"
 
     with (
         pytest.raises(DatabaseError, match="must begin as requested"),

@@ -26,7 +26,7 @@ from tests.withdrawals.people import (
 )
 from wallets.exceptions import InsufficientCredits
 from wallets.services import grant_credits
-from withdrawals import services
+from withdrawals import selectors, services
 from withdrawals.exceptions import NotWithdrawable, WithdrawalLimit
 from withdrawals.models import Payout, PayoutAttempt, WithdrawalRequest
 from withdrawals.services import decisions, requests
@@ -82,7 +82,7 @@ def test_without_the_lock_more_than_was_earned_would_leave(gateway, monkeypatch)
     both_have_looked = threading.Barrier(2, timeout=10)
 
     def look_without_locking(user: Any, credits: Decimal, **_: Any) -> None:
-        assert credits <= requests.selectors.earned(user_id=user.pk)
+        assert credits <= selectors.earned(user_id=user.pk)
         both_have_looked.wait()
 
     monkeypatch.setattr(requests, "_lock_and_check", look_without_locking)

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
+from payments.gateway import from_settings
 from tests.factories import balance_of, make_staff
 from tests.withdrawals.people import (
     NATIONAL_BANK,
@@ -14,12 +15,19 @@ from tests.withdrawals.people import (
 )
 from withdrawals import services
 from withdrawals.models import Payout, PayoutAttempt
+from withdrawals.services import leases, outcomes, payouts
 
 pytestmark = pytest.mark.django_db
 
 
 def send(payout: Payout) -> bool:
     return services.send_payout(payout_id=payout.pk, now=timezone.now())
+
+
+def claimed(payout: Payout, status: str) -> leases.Claim:
+    claim = leases.claim(payout.pk, now=timezone.now(), statuses=[status])
+    assert claim is not None
+    return claim
 
 
 def look_up(payout: Payout, **later: float):
@@ -164,14 +172,10 @@ def test_nothing_is_sent_while_payouts_are_frozen(gateway):
 
 def test_a_freeze_that_comes_after_the_balance_was_asked_still_stops_it(gateway):
     payout = make_approved("50.00")
-    claim = services.payouts.leases.claim(
-        payout.pk, now=timezone.now(), statuses=["ready"]
-    )
+    claim = claimed(payout, "ready")
     services.freeze_payouts(actor=make_staff("finance"), reason="a leak")
 
-    begun = services.payouts._begin(
-        claim, balance=Decimal(1000), asked_at=timezone.now()
-    )
+    begun = payouts._begin(claim, balance=Decimal(1000), asked_at=timezone.now())
 
     assert not begun
     assert fresh(payout).status == "ready"
@@ -323,10 +327,8 @@ def test_what_the_gateway_knows_is_not_sent_though_it_is_ready_here(gateway):
     send(payout)
     gateway.settle(payout.charge_id)
     # As after a restore of the database to a moment before the call.
-    claim = services.payouts.leases.claim(
-        payout.pk, now=timezone.now(), statuses=["sent"]
-    )
-    services.payouts.outcomes.record_unsent(claim, note="")
+    claim = claimed(payout, "sent")
+    outcomes.record_unsent(claim, note="")
     assert fresh(payout).status == "ready"
 
     services.handle_payout_event(payout.charge_id)
@@ -376,14 +378,12 @@ def test_a_worker_that_slept_through_its_lease_writes_nothing(gateway):
     payout = make_approved("50.00")
     send(payout)
     gateway.settle(payout.charge_id, "failed")
-    sleeper = services.payouts.leases.claim(
-        payout.pk, now=timezone.now(), statuses=["sent"]
-    )
-    status, listing = services.payouts._ask(services.payouts.from_settings(), sleeper)
+    sleeper = claimed(payout, "sent")
+    status, listing = payouts._ask(from_settings(), sleeper)
     look_up(payout, minutes=5)
     assert fresh(payout.withdrawal).status == "failed"
 
-    services.payouts.outcomes.record_look_up(sleeper, status, listing)
+    outcomes.record_look_up(sleeper, status, listing)
 
     assert balance_of(payout.withdrawal.user) == Decimal("100.00")
     last = PayoutAttempt.objects.filter(payout=payout).order_by("id").last()
@@ -394,7 +394,7 @@ def test_a_worker_that_slept_through_its_lease_writes_nothing(gateway):
 def test_a_payout_that_somebody_works_on_is_left_alone(gateway):
     payout = make_approved("50.00")
     now = timezone.now()
-    services.payouts.leases.claim(payout.pk, now=now, statuses=["ready"])
+    leases.claim(payout.pk, now=now, statuses=["ready"])
 
     assert not services.send_payout(payout_id=payout.pk, now=now)
     assert gateway.state()["payouts"] == []
@@ -446,3 +446,122 @@ def test_reconciling_finds_what_only_one_side_knows(gateway):
     assert services.reconcile_payouts(start, timezone.now()) == [
         f"payout {payout.charge_id}: sent, and the gateway has none"
     ]
+
+
+def test_while_the_gateway_is_silent_nothing_changes_and_it_is_asked_again(gateway):
+    payout = make_approved("50.00")
+    send(payout)
+    gateway.fault("lookup", "500-before")
+
+    assert look_up(payout) is None
+
+    waiting = fresh(payout)
+    assert waiting.status == "sent"
+    assert waiting.next_check_at < timezone.now() + timedelta(seconds=30)
+    last = PayoutAttempt.objects.filter(payout=payout).order_by("id").last()
+    assert last is not None
+    assert (last.outcome, last.http_status) == ("unavailable", 500)
+
+
+def test_a_gateway_in_another_mode_is_sent_nothing(gateway):
+    payout = make_approved("50.00")
+    gateway.post("options", mode="live")
+    try:
+        assert not send(payout)
+    finally:
+        gateway.post("options", mode="test")
+
+    assert fresh(payout).status == "ready"
+    assert fresh(payout).note == "The gateway is in live mode."
+
+
+def test_a_worker_that_was_stopped_before_the_call_does_not_make_it(
+    gateway, monkeypatch
+):
+    payout = make_approved("50.00")
+    # As if the process had been stopped right after the payout was marked as sent.
+    monkeypatch.setattr(payouts, "_BEGIN_WITHIN_SECONDS", -1.0)
+
+    assert not send(payout)
+
+    assert fresh(payout).status == "ready"
+    assert fresh(payout).note == "The worker was stopped before the call."
+    assert gateway.state()["payouts"] == []
+
+
+def test_a_stopped_worker_changes_nothing_once_another_took_over(gateway):
+    payout = make_approved("50.00")
+    sleeper = claimed(payout, "ready")
+    assert payouts._begin(sleeper, balance=Decimal(9999), asked_at=timezone.now())
+    look_up(payout, minutes=5)
+
+    outcomes.record_unsent(sleeper, note="too late")
+
+    assert fresh(payout).status == "sent"
+
+
+def test_a_payout_that_stays_pending_is_asked_about_ever_more_rarely(gateway):
+    payout = make_approved("50.00")
+    send(payout)
+    pauses = []
+    now = timezone.now()
+    for _ in range(8):
+        services.look_up_payout(payout_id=payout.pk, now=now)
+        pause = fresh(payout).next_check_at - now
+        pauses.append(round(pause.total_seconds()))
+        now += pause
+
+    assert pauses == [5, 10, 20, 60, 120, 300, 300, 300]
+
+
+def test_a_payout_that_is_pending_for_a_day_is_flagged(gateway):
+    payout = make_approved("50.00")
+    send(payout)
+
+    look_up(payout, hours=25)
+
+    flag = "The payout has been pending for more than a day."
+    assert fresh(payout.withdrawal).flag == flag
+    assert fresh(payout).status == "sent"
+
+
+def test_another_sum_that_shows_up_after_it_was_paid_is_flagged(gateway):
+    payout = make_approved("50.00")
+    send(payout)
+    gateway.settle(payout.charge_id)
+    look_up(payout)
+    gateway.fault("lookup", "wrong-amount")
+
+    services.handle_payout_event(payout.charge_id)
+
+    assert fresh(payout.withdrawal).flag == "The gateway paid 1, not 500.00."
+
+
+def test_an_event_about_a_frozen_ready_payout_sends_nothing_and_is_flagged(gateway):
+    payout = make_approved("50.00")
+    send(payout)
+    outcomes.record_unsent(claimed(payout, "sent"), note="")
+    services.freeze_payouts(actor=make_staff("finance"), reason="restored")
+
+    services.handle_payout_event(payout.charge_id)
+
+    assert fresh(payout).status == "ready"
+    assert "before it was sent" in fresh(payout.withdrawal).flag
+
+
+def test_a_bug_with_one_payout_does_not_keep_the_others_waiting(
+    gateway, monkeypatch, caplog
+):
+    broken, good = make_approved("50.00"), make_approved("50.00")
+    call = payouts._call
+
+    def call_with_a_bug(client, claim, *rest):
+        assert claim.payout_id != broken.pk, "a bug"
+        return call(client, claim, *rest)
+
+    monkeypatch.setattr(payouts, "_call", call_with_a_bug)
+
+    services.sweep(now=timezone.now(), everything=True)
+
+    assert fresh(good).status == "sent"
+    assert f"payout {broken.pk} could not be worked on" in caplog.text

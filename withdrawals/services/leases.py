@@ -22,7 +22,7 @@ from django.db.models import Q
 from payments.gateway import DestinationKind
 from withdrawals.models import Payout
 
-# Beside the time that the gateway may take to be reached and to answer.
+# Beside the time that the gateway may take to be reached (see `Gateway`) and to answer.
 _MARGIN_SECONDS: Final = 5
 _CONNECT_SECONDS: Final = 10
 
@@ -61,16 +61,18 @@ class Claim:
         return self.sent_at is not None and self.claimed_at >= self.sent_at + settling
 
 
-def lease_seconds(*, exchanges: int = 1) -> int:
-    """Return how long a lease lasts that covers so many exchanges with the gateway."""
-    longest = settings.PAYCHANGU_TIMEOUT_SECONDS + _CONNECT_SECONDS
-    return int(longest * exchanges + _MARGIN_SECONDS)
+def lease_seconds() -> int:
+    """Return how long a lease lasts: one exchange with the gateway at its slowest.
+
+    No longer, as it is also how long a payout rests whose worker has died. Who takes
+    longer loses the lease and nothing else.
+    """
+    answer: int = settings.PAYCHANGU_TIMEOUT_SECONDS
+    return answer + min(answer, _CONNECT_SECONDS) + _MARGIN_SECONDS
 
 
 @transaction.atomic(durable=True)
-def claim(
-    payout_id: uuid.UUID, *, now: datetime, statuses: list[str], exchanges: int = 1
-) -> Claim | None:
+def claim(payout_id: uuid.UUID, *, now: datetime, statuses: list[str]) -> Claim | None:
     """Take the payout, if it is in one of the states and nobody has it at `now`.
 
     Commits by itself, so that no transaction is open when the gateway is called.
@@ -85,7 +87,7 @@ def claim(
     if payout is None:
         return None
     payout.lease_token = uuid.uuid4()
-    payout.leased_until = now + timedelta(seconds=lease_seconds(exchanges=exchanges))
+    payout.leased_until = now + timedelta(seconds=lease_seconds())
     payout.save(update_fields=["lease_token", "leased_until"])
     return Claim(
         payout_id=payout.pk,
@@ -102,9 +104,9 @@ def claim(
 
 
 @transaction.atomic(durable=True)
-def renew(claim: Claim, *, exchanges: int = 1) -> bool:
+def renew(claim: Claim) -> bool:
     """Have the payout for longer; False where it is another's by now."""
-    until = claim.now + timedelta(seconds=lease_seconds(exchanges=exchanges))
+    until = claim.now + timedelta(seconds=lease_seconds())
     renewed = Payout.objects.filter(pk=claim.payout_id, lease_token=claim.token).update(
         leased_until=until
     )

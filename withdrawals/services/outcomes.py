@@ -40,6 +40,7 @@ _SOON: Final = (5, 10, 20)
 _PENDING: Final = (3, 5, 10, 20, 60, 120, 300)
 _FLAGGED: Final = (900,)
 _LOW_BALANCE: Final = (30,)
+_RETRY_SECONDS_MAX: Final = 300
 _LONG_PENDING: Final = timedelta(days=1)
 
 # For the coach; what the gateway said exactly is for staff.
@@ -186,7 +187,9 @@ def take_back(payout: Payout, claim: Claim, *, retry_after: int | None = None) -
     """Make a locked payout ready again: the call surely did not reach the gateway."""
     payout.move_to(_Status.READY)
     payout.sent_at = None
-    _again(payout, claim, _SOON if retry_after is None else (retry_after,))
+    # The gateway's wish, within reason.
+    pauses = _SOON if retry_after is None else (min(retry_after, _RETRY_SECONDS_MAX),)
+    _again(payout, claim, pauses)
 
 
 def end_as_not_sent(

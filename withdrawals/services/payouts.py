@@ -77,7 +77,7 @@ def send_payout(*, payout_id: uuid.UUID, now: datetime) -> bool:
     """
     if PayoutSwitch.objects.filter(frozen_at__isnull=False).exists():
         return False
-    claim = leases.claim(payout_id, now=now, statuses=[_Status.READY], exchanges=2)
+    claim = leases.claim(payout_id, now=now, statuses=[_Status.READY])
     if claim is None:
         return False
     gateway = from_settings()
@@ -116,7 +116,7 @@ def look_up_payout(
             says is then compared with what is booked, and a contradiction flagged.
     """
     statuses = _ANY if any_state else [_Status.SENT.value]
-    claim = leases.claim(payout_id, now=now, statuses=statuses, exchanges=2)
+    claim = leases.claim(payout_id, now=now, statuses=statuses)
     if claim is None:
         return None
     try:
@@ -161,9 +161,7 @@ def confirm_not_sent(
     payout = Payout.objects.filter(withdrawal_id=withdrawal_id).first()
     if payout is None or payout.status != _Status.SENT:
         raise NotSettled("The payout is not on its way.")
-    claim = leases.claim(
-        payout.pk, now=timezone.now(), statuses=[_Status.SENT], exchanges=2
-    )
+    claim = leases.claim(payout.pk, now=timezone.now(), statuses=[_Status.SENT])
     if claim is None:
         raise NotSettled(
             "The gateway is being asked at this moment. Try again shortly."
@@ -288,6 +286,7 @@ def _ask(gateway: Gateway, claim: Claim) -> tuple[PayoutStatus, Listing | None]:
 def _list(gateway: Gateway, claim: Claim) -> Listing:
     """Look for the payout in the gateway's list, the second witness."""
     rows, started = 0, time.monotonic()
+    leases.renew(claim)
     try:
         for listed in gateway.payouts():
             rows += 1
@@ -297,7 +296,7 @@ def _list(gateway: Gateway, claim: Claim) -> Listing:
                 return Listing(found=None, rows=rows, is_complete=False)
             if rows % 10 == 0:
                 # A long list must not outlast the lease.
-                leases.renew(claim, exchanges=2)
+                leases.renew(claim)
     except GatewayUnavailable:
         return Listing(found=None, rows=rows, is_complete=False)
     return Listing(found=None, rows=rows, is_complete=True)

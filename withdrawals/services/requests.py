@@ -14,7 +14,7 @@ from django.utils import timezone
 from credits_project import idempotency
 from credits_project.exceptions import NotFound, PermissionDenied
 from credits_project.ids import new_id
-from credits_project.money import ZERO
+from credits_project.money import ZERO, positive_amount
 from wallets.exceptions import InsufficientCredits, WalletFrozen
 from wallets.models import CreditTransfer, CreditWallet
 from wallets.services import Leg, TransactionType, post, wallet_id_of
@@ -79,9 +79,8 @@ def request_withdrawal(
     """
     _check_permission(user)
     now = timezone.now()
-    digest = idempotency.digest_of(
-        credits=f"{credits:.2f}", payout_method=str(payout_method_id)
-    )
+    credits = positive_amount(credits, field="credits")
+    digest = idempotency.digest_of(credits=credits, payout_method=str(payout_method_id))
     if idempotency_key is not None:
         idempotency.claim(user_id=user.pk, scope=SCOPE, key=idempotency_key)
         booked = idempotency.earlier(

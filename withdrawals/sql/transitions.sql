@@ -1,6 +1,6 @@
 -- The states of withdrawals and payouts a second time: no bug, shell or SQL client takes
 -- a step that does not exist, changes what was agreed, or sends money that nobody
--- approved. The steps are those of TRANSITIONS in `models.py`; a test compares them.
+-- approved. The steps are those of TRANSITIONS in the models; a test compares them.
 
 CREATE FUNCTION withdrawals_request_may_move(before text, after text) RETURNS boolean
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
