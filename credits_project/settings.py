@@ -98,7 +98,13 @@ _DATABASE_OPTIONS = {
     "options": (
         "-c lock_timeout=3s -c statement_timeout=10s"
         " -c idle_in_transaction_session_timeout=15s"
+        # The ledger's statements and guards take arrays and few rows: a plan made once
+        # serves all, and making one costs as much as running it.
+        " -c plan_cache_mode=force_generic_plan"
     ),
+    # Lets the ledger prepare its statements. Behind PgBouncer it needs 1.21 or newer
+    # with `max_prepared_statements`.
+    "prepare_threshold": 5,
 }
 DATABASES = {
     "default": env.database("DATABASE_URL", default=embedded_postgres.url()),

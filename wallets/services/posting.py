@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
@@ -72,6 +73,7 @@ class _LockedWallet:
     sequence: int
     is_frozen: bool
     may_be_negative: bool
+    updated_at: datetime
     is_changed: bool = False
 
 
@@ -127,7 +129,7 @@ def post_many(postings: Sequence[Posting]) -> list[CreditTransfer]:
         _assert_well_formed(posting)
     with _transaction():
         wallets = _lock({leg.wallet_id for p in postings for leg in p.legs})
-        booked = _booked({posting.key for posting in postings})
+        now, booked = _booked({posting.key for posting in postings})
         transfers: list[CreditTransfer] = []
         new: list[CreditTransfer] = []
         for posting in postings:
@@ -140,7 +142,7 @@ def post_many(postings: Sequence[Posting]) -> list[CreditTransfer]:
                 transfer = _replay(transfer, posting)
             transfers.append(transfer)
         if new:
-            _write(new, wallets)
+            _write(new, wallets, now=now)
     return transfers
 
 
@@ -163,39 +165,40 @@ def _assert_well_formed(posting: Posting) -> None:
 
 def _lock(wallet_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, _LockedWallet]:
     """Lock wallets until the transaction ends."""
-    # One statement, by primary key: transfers that share wallets queue up instead of
-    # deadlocking. NO KEY UPDATE suffices, as no key changes, and lets rows that point
-    # at a locked wallet be inserted meanwhile.
     wanted = set(wallet_ids)
-    rows = (
-        CreditWallet.objects.select_for_update(of=("self",), no_key=True)
-        .filter(pk__in=wanted)
-        .order_by("pk")
-        .values_list("pk", "balance", "held", "sequence", "frozen_at", "code")
-    )
     wallets = {
         pk: _LockedWallet(
             balance=balance,
             held=held,
             sequence=sequence,
             is_frozen=frozen_at is not None,
-            may_be_negative=(code or "").partition(":")[0] in MAY_BE_NEGATIVE,
+            may_be_negative=code is not None
+            and code.partition(":")[0] in MAY_BE_NEGATIVE,
+            updated_at=updated_at,
         )
-        for pk, balance, held, sequence, frozen_at, code in rows
+        for (
+            pk,
+            balance,
+            held,
+            sequence,
+            frozen_at,
+            code,
+            updated_at,
+        ) in statements.lock_wallets(wanted)
     }
     if missing := wanted - wallets.keys():
         raise CreditWallet.DoesNotExist(f"no wallet {missing}")
     return wallets
 
 
-def _booked(keys: set[str]) -> dict[str, CreditTransfer]:
-    """Return the transfers that already have one of the keys."""
+def _booked(keys: set[str]) -> tuple[datetime, dict[str, CreditTransfer]]:
+    """Return the time, and the transfers that already have one of the keys."""
     # Looked up under the locks: a repeat that runs at the same time has either
     # committed its transfer by now or is still waiting for these wallets.
-    found = statements.transfers_by_key(keys)
+    now, found = statements.transfers_by_key(keys)
     for transfer in found:
         transfer.is_replay = True
-    return {transfer.key: transfer for transfer in found}
+    return now, {transfer.key: transfer for transfer in found}
 
 
 def _replay(transfer: CreditTransfer, posting: Posting) -> CreditTransfer:
@@ -254,16 +257,21 @@ def _decide(
 
 
 def _write(
-    transfers: list[CreditTransfer], wallets: dict[uuid.UUID, _LockedWallet]
+    transfers: list[CreditTransfer],
+    wallets: dict[uuid.UUID, _LockedWallet],
+    *,
+    now: datetime,
 ) -> None:
     """Write wallets, transfers and transactions in one statement."""
+    # Within a wallet times never go back, even when the clock does.
+    at = max(now, *(wallet.updated_at for wallet in wallets.values()))
     balances = [
         (wallet_id, wallet.balance, wallet.sequence)
         for wallet_id, wallet in wallets.items()
         if wallet.is_changed
     ]
     try:
-        statements.write(balances=balances, transfers=transfers)
+        statements.write(at=at, balances=balances, transfers=transfers)
     except IntegrityError as error:
         # Only other wallets' locks can have let a second user of the key get this far.
         if statements.constraint_of(error) == _UNIQUE_KEY:

@@ -28,13 +28,28 @@ BEGIN
     END IF;
 
     -- Prevents a break in a wallet's chain: each row starts where the one before ended,
-    -- and not earlier than it.
-    SELECT posted.wallet_id, posted.sequence INTO wrong
+    -- and not earlier than it. Prevents a row without its effect on the balance. And
+    -- prevents a payment out of a frozen wallet.
+    SELECT posted.wallet_id, posted.sequence,
+        CASE
+            WHEN wallet.id IS NULL OR wallet.sequence < posted.sequence
+              OR wallet.sequence = posted.sequence
+             AND wallet.balance <> posted.balance_after THEN 'ledger_wallet_follows'
+            WHEN wallet.frozen_at IS NOT NULL AND posted.amount < 0
+                THEN 'ledger_frozen_pays_nothing'
+            ELSE 'ledger_chain'
+        END AS guard
+    INTO wrong
     FROM posted
+    LEFT JOIN credit_wallets AS wallet ON wallet.id = posted.wallet_id
     LEFT JOIN credit_transactions AS previous
       ON previous.wallet_id = posted.wallet_id
      AND previous.sequence = posted.sequence - 1
-    WHERE CASE WHEN posted.sequence = 1
+    WHERE wallet.id IS NULL
+       OR wallet.sequence < posted.sequence
+       OR wallet.sequence = posted.sequence AND wallet.balance <> posted.balance_after
+       OR wallet.frozen_at IS NOT NULL AND posted.amount < 0
+       OR CASE WHEN posted.sequence = 1
           THEN posted.balance_before <> 0
           ELSE previous.id IS NULL
             OR previous.balance_after <> posted.balance_before
@@ -42,31 +57,9 @@ BEGIN
           END
     LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'transaction % of wallet % does not follow the one before',
-            wrong.sequence, wrong.wallet_id
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_chain';
-    END IF;
-
-    -- Prevents a row without its effect on the balance, and a payment out of a frozen
-    -- wallet.
-    SELECT last.wallet_id, wallet.frozen_at IS NOT NULL AND last.pays AS frozen INTO wrong
-    FROM (
-        SELECT wallet_id, max(sequence) AS sequence, bool_or(amount < 0) AS pays
-        FROM posted GROUP BY wallet_id
-    ) AS last
-    JOIN posted USING (wallet_id, sequence)
-    JOIN credit_wallets AS wallet ON wallet.id = last.wallet_id
-    WHERE wallet.sequence <> last.sequence
-       OR wallet.balance <> posted.balance_after
-       OR wallet.frozen_at IS NOT NULL AND last.pays
-    LIMIT 1;
-    IF FOUND AND wrong.frozen THEN
-        RAISE EXCEPTION 'wallet % is frozen and pays nothing', wrong.wallet_id
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_frozen_pays_nothing';
-    ELSIF FOUND THEN
-        RAISE EXCEPTION 'wallet % does not have the balance of its last transaction',
-            wrong.wallet_id
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_wallet_follows';
+        RAISE EXCEPTION 'transaction % of wallet % does not fit its wallet (%)',
+            wrong.sequence, wrong.wallet_id, wrong.guard
+            USING ERRCODE = 'check_violation', CONSTRAINT = wrong.guard;
     END IF;
     RETURN NULL;
 END $$;
@@ -102,47 +95,39 @@ LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
     wrong record;
 BEGIN
-    -- Prevents a wallet from changing hands.
-    SELECT earlier.id INTO wrong
-    FROM was AS earlier LEFT JOIN became AS later ON later.id = earlier.id
+    -- Prevents a wallet from changing hands. Prevents a balance that no transaction
+    -- explains. And prevents held credits that no hold explains: only the trigger on the
+    -- holds itself may change the column, and a trigger's own update has a depth of two.
+    SELECT earlier.id,
+        CASE
+            WHEN later.id IS NULL
+              OR later.user_id IS DISTINCT FROM earlier.user_id
+              OR later.code IS DISTINCT FROM earlier.code
+              OR later.created_at <> earlier.created_at THEN 'ledger_wallet_identity'
+            WHEN later.held <> earlier.held AND pg_trigger_depth() < 2
+                THEN 'ledger_held_follows'
+            ELSE 'ledger_wallet_follows'
+        END AS guard
+    INTO wrong
+    FROM was AS earlier
+    LEFT JOIN became AS later ON later.id = earlier.id
+    LEFT JOIN credit_transactions AS last
+      ON last.wallet_id = later.id AND last.sequence = later.sequence
     WHERE later.id IS NULL
        OR later.user_id IS DISTINCT FROM earlier.user_id
        OR later.code IS DISTINCT FROM earlier.code
        OR later.created_at <> earlier.created_at
-    LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'wallet % may not change its id, holder or beginning', wrong.id
-            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'ledger_wallet_identity';
-    END IF;
-
-    -- Prevents a balance that no transaction explains.
-    SELECT later.id INTO wrong
-    FROM became AS later JOIN was AS earlier ON earlier.id = later.id
-    WHERE (later.balance <> earlier.balance OR later.sequence <> earlier.sequence)
+       OR later.held <> earlier.held AND pg_trigger_depth() < 2
+       OR (later.balance <> earlier.balance OR later.sequence <> earlier.sequence)
       AND (
           later.sequence <= earlier.sequence
-          OR NOT EXISTS (
-              SELECT FROM credit_transactions AS booked
-              WHERE booked.wallet_id = later.id
-                AND booked.sequence = later.sequence
-                AND booked.balance_after = later.balance
-          )
+          OR last.id IS NULL
+          OR last.balance_after <> later.balance
       )
     LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'the balance of wallet % changes only with a transaction', wrong.id
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_wallet_follows';
-    END IF;
-
-    -- Prevents held credits that no hold explains. Only the trigger on the holds itself
-    -- may change the column, and a trigger's own update has a depth of two.
-    SELECT later.id INTO wrong
-    FROM became AS later JOIN was AS earlier ON earlier.id = later.id
-    WHERE later.held <> earlier.held AND pg_trigger_depth() < 2
-    LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'what wallet % holds back changes only with its holds', wrong.id
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_held_follows';
+        RAISE EXCEPTION 'wallet % may not change so (%)', wrong.id, wrong.guard
+            USING ERRCODE = 'check_violation', CONSTRAINT = wrong.guard;
     END IF;
     RETURN NULL;
 END $$;
