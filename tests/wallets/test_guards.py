@@ -113,7 +113,8 @@ _FORGED = "'00000000-0000-7000-8000-000000000001'::uuid"
             # One row that nobody pays for.
             "ledger_transfer_balanced",
             f"{_NEW_TRANSFER}, paid AS (UPDATE credit_wallets"
-            " SET balance = balance + 5, sequence = sequence + 1 WHERE id = %(poor)s RETURNING *)"
+            " SET balance = balance + 5, sequence = sequence + 1"
+            " WHERE id = %(poor)s RETURNING *)"
             f"{_ROWS} SELECT {_FORGED}, id, sequence, 'bonus', 5, balance - 5, balance,"
             " now() + interval '1 hour' FROM paid",
         ),
