@@ -377,3 +377,38 @@ def test_staff_can_have_a_parked_event_processed_again_and_are_noted(simulator):
     event.refresh_from_db()
     assert event.attempts == 2
     assert LogEntry.objects.get(object_id=str(event.pk)).user == support
+
+
+def test_what_cannot_be_read_is_parked():
+    event = process(b"not json")
+
+    assert (event.status, event.outcome) == ("parked", "The body is not readable JSON.")
+
+
+def test_while_the_gateway_is_down_a_pass_does_not_ask_about_every_event(simulator):
+    for _ in range(5):
+        receive(event_about(start()))
+    simulator.control.fault("verify", "500-before")
+
+    assert services.process_due_events(now=timezone.now()) == 0
+
+    assert simulator.control.state()["counts"]["verify"] == 3
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing(monkeypatch, simulator):
+    event = receive(
+        {**event_about(start()), "event_type": "api.payout", "charge_id": "payout-1"}
+    )
+    now = timezone.now()
+
+    def take_so_long_that_another_takes_over(_: str) -> None:
+        over = now + services.leasing.lease_time()
+        services.leasing.claim(GatewayEvent.objects.all(), pk=event.pk, now=over)
+
+    monkeypatch.setattr(
+        events_registry, "_handlers", [take_so_long_that_another_takes_over]
+    )
+
+    assert services.process_event(event_id=event.pk, now=now).status == "received"
+    event.refresh_from_db()
+    assert (event.status, event.outcome) == ("received", "")

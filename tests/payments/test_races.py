@@ -26,6 +26,7 @@ from tests.payments.buying import (
     now_of,
     start,
 )
+from tests.simulator_process import until
 from wallets.models import CreditTransfer
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -207,3 +208,23 @@ def test_an_event_is_taken_although_the_queue_is_broken(simulator):
 
     assert answer.status_code == 200
     assert GatewayEvent.objects.count() == 1
+
+
+def test_a_payer_who_is_quicker_than_the_answer_to_the_order_is_credited(simulator):
+    buyer, package = make_user("buyer"), make_package()
+    simulator.control.fault("checkout", "slow", seconds=1)
+
+    def order() -> CreditPurchase:
+        return services.start_purchase(user=buyer, package_id=package.pk)
+
+    def pay() -> CreditPurchase:
+        payment = until(lambda: simulator.control.state()["payments"])[0]
+        simulator.control.complete(payment["tx_ref"])
+        return services.settle_purchase(tx_ref=payment["tx_ref"])
+
+    ordered, paid = in_threads(lambda way: way(), [order, pay])
+
+    assert paid.checkout_url == ""
+    assert ordered.pk == paid.pk
+    assert (ordered.status, bool(ordered.checkout_url)) == ("paid", True)
+    assert balance_of(buyer) == Decimal("110.00")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from decimal import Decimal
 
 import pytest
@@ -144,8 +145,6 @@ def test_what_is_not_paid_cannot_be_refunded(simulator, support):
 
 
 def test_a_purchase_that_does_not_exist_is_not_found(support):
-    import uuid
-
     with pytest.raises(PurchaseNotFound):
         services.refund_purchase(purchase_id=uuid.uuid4(), actor=support, reason="x")
 
@@ -219,3 +218,22 @@ def test_closing_what_is_not_under_review_is_refused(simulator, support):
         services.close_review(
             purchase_id=buy(simulator).pk, actor=support, reason="why not"
         )
+
+
+def test_closing_the_review_of_a_paid_purchase_leaves_it_paid(simulator, support):
+    purchase = start()
+    simulator.control.complete(purchase.tx_ref)
+    simulator.control.fault("verify", "alter", set={"amount": 2000})
+    services.settle_purchase(tx_ref=purchase.tx_ref)
+
+    purchase = services.close_review(
+        purchase_id=purchase.pk, actor=support, reason="the rest went back"
+    )
+
+    assert purchase.status == "paid"
+    assert not CreditPurchase.objects.in_review().exists()
+
+
+def test_closing_the_review_of_nothing_is_refused(support):
+    with pytest.raises(PurchaseNotFound):
+        services.close_review(purchase_id=uuid.uuid4(), actor=support, reason="x")

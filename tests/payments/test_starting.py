@@ -127,9 +127,17 @@ def test_after_a_refusal_the_same_key_works_for_a_new_purchase(simulator):
     assert CreditPurchase.objects.filter(user=buyer).count() == 2
 
 
-def test_a_repeat_while_the_first_is_at_the_gateway_is_told_to_wait(
-    simulator, django_capture_on_commit_callbacks
-):
+def test_what_the_gateway_refuses_is_refused_without_its_reason(simulator):
+    simulator.control.fault("checkout", "refused", message="Merchant is suspended")
+
+    with pytest.raises(GatewayUnavailable) as refusal:
+        start()
+
+    assert str(refusal.value) == "The payment gateway refused the request."
+    assert refusal.value.extra == {}
+
+
+def test_a_repeat_while_the_first_is_at_the_gateway_is_told_to_wait(simulator):
     purchase = _order_whose_process_died(simulator, is_lease_over=False)
 
     with pytest.raises(RequestInProgress):
