@@ -68,6 +68,14 @@ class CourseAdmin(ModelAdmin):
         """Return that courses are archived and not deleted."""
         return False
 
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Return the form's field, with what the commission means beside it."""
+        if db_field.name == "commission_rate":
+            kwargs["help_text"] = (
+                "A fraction, 0.15 for 15 %. Empty: the platform's rate."
+            )
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
     def save_model(
         self, request: HttpRequest, obj: Course, form: Any, change: bool
     ) -> None:
@@ -149,9 +157,8 @@ class EnrollmentAdmin(ReadOnlyAdmin):
     """Enrollments, with refunding as the one thing that staff do to them."""
 
     list_display = (
-        "id",
         "course",
-        "learner",
+        "learner_email",
         "price",
         "refunded_amount",
         "status",
@@ -166,6 +173,11 @@ class EnrollmentAdmin(ReadOnlyAdmin):
     exclude = ("idempotency_key", "idempotency_digest")
     inlines = (RefundInline,)
     actions = ("refund",)
+
+    @admin.display(description="learner", ordering="learner__email")
+    def learner_email(self, enrollment: Enrollment) -> str:
+        """Return the learner's address, or the username of who has none."""
+        return enrollment.learner.email or enrollment.learner.get_username()
 
     def has_refund_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may refund."""

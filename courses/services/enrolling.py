@@ -122,20 +122,10 @@ def enroll_with_credits(
     assert course is not None, "its terms were refused otherwise"
     if price is not None and price != terms.price:
         raise PriceChanged(price=terms.price)
-    enrolled_at = now or timezone.now()
-    enrollment = Enrollment(
-        pk=new_id(),
-        course=course,
-        learner=learner,
-        price=terms.price,
-        fee=terms.fee,
-        earnings=terms.earnings,
-        commission_rate=terms.commission_rate,
-        enrolled_at=enrolled_at,
-        matures_at=enrolled_at + timedelta(days=settings.REFUND_WINDOW_DAYS),
-        idempotency_key=idempotency_key,
-        idempotency_digest=digest if idempotency_key is not None else "",
-    )
+    enrollment = _on_terms(terms, course, learner, now=now or timezone.now())
+    if idempotency_key is not None:
+        enrollment.idempotency_key = idempotency_key
+        enrollment.idempotency_digest = digest
     if terms.price:
         enrollment.transfer = _pay(enrollment, course)
     _insert(enrollment)
@@ -179,6 +169,22 @@ def _terms(course: Course | None, learner: Any) -> Terms:
         rate = settings.COMMISSION_RATE
     fee, earnings = split_fee(course.price, fee_rate=rate)
     return Terms(price=course.price, fee=fee, earnings=earnings, commission_rate=rate)
+
+
+def _on_terms(
+    terms: Terms, course: Course, learner: Any, *, now: datetime
+) -> Enrollment:
+    return Enrollment(
+        pk=new_id(),
+        course=course,
+        learner=learner,
+        price=terms.price,
+        fee=terms.fee,
+        earnings=terms.earnings,
+        commission_rate=terms.commission_rate,
+        enrolled_at=now,
+        matures_at=now + timedelta(days=settings.REFUND_WINDOW_DAYS),
+    )
 
 
 def _pay(enrollment: Enrollment, course: Course) -> CreditTransfer:

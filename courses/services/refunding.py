@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -111,22 +112,13 @@ def refund_enrollment(
         idempotency_digest=digest,
         created_at=now,
     )
-    try:
+    with _discreet(by_learner):
         _give_back(enrollment, refund, shortfall_from_revenue=shortfall_from_revenue)
-    except (InsufficientCredits, WalletFrozen) as error:
-        if by_learner:
-            # What the coach has is none of the learner's business.
-            raise NotRefundable("It has to be looked into: contact support.") from error
-        raise
     _note(enrollment, refund)
     if not by_learner:
+        facts = {"amount": str(amount), "shortfall": str(refund.shortfall)}
         audit.record(
-            actor=actor,
-            row=enrollment,
-            action="refund",
-            reason=reason,
-            amount=str(refund.amount),
-            shortfall=str(refund.shortfall),
+            actor=actor, row=enrollment, action="refund", reason=reason, **facts
         )
     return enrollment
 
@@ -144,6 +136,17 @@ def refund_parts(
     before, _ = split_fee(refunded, fee_rate=fee_rate)
     after, _ = split_fee(refunded + amount, fee_rate=fee_rate)
     return after - before, amount - (after - before)
+
+
+@contextmanager
+def _discreet(by_learner: bool) -> Iterator[None]:
+    """Keep from learners what the coach has: it is none of their business."""
+    try:
+        yield
+    except (InsufficientCredits, WalletFrozen) as error:
+        if by_learner:
+            raise NotRefundable("It has to be looked into: contact support.") from error
+        raise
 
 
 def _checked_reason(reason: str) -> str:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import User
 
 from courses import services
-from courses.models import Course
-from tests.factories import make_coach
+from courses.models import Course, Enrollment
+from tests.factories import make_coach, make_user
+from wallets.models import CreditWallet
+from wallets.services import transfer_credits
+from wallets.system import system_wallet_id
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+WINDOW = timedelta(days=14)
 
 
 def make_course(
@@ -39,3 +46,30 @@ def make_course(
         )
         course.refresh_from_db()
     return course
+
+
+def sell(
+    price: str = "100.00",
+    rate: str = "0.2",
+    learner: User | None = None,
+    coach: User | None = None,
+) -> Enrollment:
+    """A learner with exactly the price, enrolled at NOW."""
+    return services.enroll_with_credits(
+        learner=learner or make_user("learner", balance=price),
+        course_id=make_course(coach, price=price, rate=rate).pk,
+        now=NOW,
+    )
+
+
+def spend(user: User, amount: str) -> None:
+    """Let the user give credits away."""
+    transfer_credits(
+        from_user_id=user.pk, to_user_id=make_user().pk, amount=Decimal(amount)
+    )
+
+
+def revenue_of(enrollment: Enrollment) -> Decimal:
+    """The balance of the part of the revenue that the enrollment's fee went to."""
+    wallet_id = system_wallet_id("revenue", cause=enrollment.pk)
+    return CreditWallet.objects.get(pk=wallet_id).balance
