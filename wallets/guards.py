@@ -1,8 +1,8 @@
-"""Are the database's guards there, enabled and unchanged?
+"""Are the database's guards there, enabled and unchanged, and is nothing beside them?
 
-Whoever owns the database can drop or disable a trigger. They cannot do so unseen: what
-the catalog says is compared with `wallets/sql/guards.json`, which `describe` wrote when
-the guards were made.
+Whoever owns the database can drop or disable a trigger, or add one that undoes what it
+does. They cannot do so unseen: what the catalog says is compared with
+`wallets/sql/guards.json`, which `describe` wrote when the guards were made.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TABLES: Final = [
 
 # Definitions as PostgreSQL prints them differ between its versions only in blanks and
 # brackets, which are left out of the comparison.
-_CATALOG: Final = """
+_CATALOG: Final = r"""
 SELECT 'trigger ' || relation.relname || '.' || tgname,
     tgenabled::text || ' ' || pg_get_triggerdef(tg.oid) || ' ' || procedure.prosrc
 FROM pg_trigger AS tg
@@ -46,6 +46,50 @@ SELECT 'table ' || relname, relpersistence::text
 FROM pg_class
 WHERE relkind IN ('r', 'p') AND relname = ANY (%(tables)s)
   AND relnamespace = 'public'::regnamespace
+UNION ALL
+-- Without NOT NULL a check constraint lets NULL through.
+SELECT 'column ' || relname || '.' || attname,
+    format_type(atttypid, atttypmod) || ' not null ' || attnotnull::text
+FROM pg_attribute JOIN pg_class AS relation ON relation.oid = attrelid
+WHERE attnum > 0 AND NOT attisdropped AND relkind IN ('r', 'p')
+  AND relname = ANY (%(tables)s) AND relnamespace = 'public'::regnamespace
+UNION ALL
+-- A search path that is not pinned lets a guard look at somebody else's tables.
+SELECT 'function ' || proname,
+    array_to_string(proconfig, ' ') || ' ' || prosecdef::text
+FROM pg_proc
+WHERE proname LIKE 'ledger\_%%' AND pronamespace = 'public'::regnamespace
+"""
+
+# What may not be there at all.
+_INTRUDERS: Final = """
+WITH ledger AS (
+    SELECT oid, relname, relrowsecurity OR relforcerowsecurity AS hides FROM pg_class
+    WHERE relname = ANY (%(tables)s) AND relnamespace = 'public'::regnamespace
+)
+SELECT 'rule ' || relname || '.' || rulename, 'changes what statements do'
+FROM pg_rewrite JOIN ledger ON ledger.oid = ev_class
+UNION ALL
+SELECT 'table ' || inhrelid::regclass::text, 'adds rows to ' || relname
+FROM pg_inherits JOIN ledger ON ledger.oid = inhparent
+UNION ALL
+SELECT 'row security ' || relname, 'hides rows' FROM ledger WHERE hides
+UNION ALL
+-- A foreign key is held by triggers of PostgreSQL's own.
+SELECT 'constraint ' || relname || '.' || conname, 'is switched off'
+FROM pg_trigger JOIN ledger ON ledger.oid = tgrelid
+JOIN pg_constraint ON pg_constraint.oid = tgconstraint
+WHERE tgisinternal AND tgenabled <> 'O'
+UNION ALL
+-- What new sessions begin with: without triggers, or with other tables in front.
+SELECT 'setting ' || split_part(setting, '=', 1),
+    CASE WHEN setdatabase = 0 THEN 'is given to every database'
+         ELSE 'is given to this database' END
+FROM pg_db_role_setting, unnest(setconfig) AS setting
+WHERE setdatabase IN (
+    SELECT oid FROM pg_database WHERE datname = current_database() UNION SELECT 0
+)
+  AND split_part(setting, '=', 1) IN ('session_replication_role', 'search_path')
 """
 
 
@@ -58,7 +102,7 @@ def describe() -> dict[str, str]:
 
 
 def differences() -> Iterator[tuple[str, str]]:
-    """Yield (guard, what is wrong) for each guard that is not as it was made."""
+    """Yield (guard, what is wrong) for each that is not as made, or not ours at all."""
     expected: dict[str, str] = json.loads(_EXPECTED.read_text())
     found = describe()
     for name, digest in expected.items():
@@ -66,6 +110,11 @@ def differences() -> Iterator[tuple[str, str]]:
             yield name, "is missing"
         elif found[name] != digest:
             yield name, "is disabled or changed"
+    for name in sorted(found.keys() - expected.keys()):
+        yield name, "is not one of the ledger's"
+    with connection.cursor() as cursor:
+        cursor.execute(_INTRUDERS, {"tables": TABLES})
+        yield from sorted(set(cursor.fetchall()))
 
 
 def _digest(definition: str) -> str:
