@@ -63,13 +63,13 @@ class PayoutMethodOutput(serializers.ModelSerializer[PayoutMethod]):
         return {"id": method.destination_id, "name": method.destination_name}
 
 
-class QuoteParameters(QueryParameters):
+class WithdrawalQuoteParameters(QueryParameters):
     """What a quote is asked for."""
 
     credits = CreditsField(min_value=CENT)
 
 
-class LimitsOutput(serializers.Serializer[Any]):
+class WithdrawalLimitsOutput(serializers.Serializer[Any]):
     """What may be withdrawn now, in credits; null where there is no such limit."""
 
     minimum = CreditsField(read_only=True, allow_null=True)
@@ -81,7 +81,7 @@ class LimitsOutput(serializers.Serializer[Any]):
     withdrawable = CreditsField(read_only=True)
 
 
-class QuoteOutput(serializers.Serializer[Any]):
+class WithdrawalQuoteOutput(serializers.Serializer[Any]):
     """What a withdrawal would pay: gross = fee + net."""
 
     credits = CreditsField(source="terms.credits", read_only=True)
@@ -92,11 +92,11 @@ class QuoteOutput(serializers.Serializer[Any]):
     currency = serializers.CharField(source="terms.currency", read_only=True)
     limits = serializers.SerializerMethodField()
 
-    @extend_schema_field(LimitsOutput)
+    @extend_schema_field(WithdrawalLimitsOutput)
     def get_limits(self, quote: Any) -> dict[str, Any]:
         """Return what may be withdrawn now."""
         limits = {**asdict(quote.limits), "withdrawable": quote.withdrawable}
-        return dict(LimitsOutput(limits).data)
+        return dict(WithdrawalLimitsOutput(limits).data)
 
 
 class WithdrawalInput(InputSerializer):

@@ -6,8 +6,7 @@ import uuid
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -23,24 +22,22 @@ from withdrawals.serializers import (
     DestinationsOutput,
     PayoutMethodInput,
     PayoutMethodOutput,
-    QuoteOutput,
-    QuoteParameters,
     WithdrawalInput,
     WithdrawalOutput,
+    WithdrawalQuoteOutput,
+    WithdrawalQuoteParameters,
 )
 
-_KEY = OpenApiParameter(
-    idempotency.HEADER,
-    OpenApiTypes.STR,
-    OpenApiParameter.HEADER,
-    description="Names the request for ever: repeating it changes nothing.",
-)
+_UNAVAILABLE = OpenApiResponse(description="`gateway-unavailable`: try again later.")
 
 
 class PayoutDestinations(APIView):
     """The operators and banks that money can be sent to."""
 
-    @extend_schema(operation_id="payout_destinations", responses=DestinationsOutput)
+    @extend_schema(
+        operation_id="payout_destinations",
+        responses={200: DestinationsOutput, 502: _UNAVAILABLE},
+    )
     def get(self, request: Request) -> Response:
         """Return operators and banks by kind."""
         found = destinations.all_destinations()
@@ -64,7 +61,7 @@ class PayoutMethodList(ListView):
     @extend_schema(
         operation_id="add_payout_method",
         request=PayoutMethodInput,
-        responses={201: PayoutMethodOutput},
+        responses={201: PayoutMethodOutput, 502: _UNAVAILABLE},
     )
     def post(self, request: Request) -> Response:
         """Add a payout method; it is usable after the cooling-off."""
@@ -100,14 +97,14 @@ class WithdrawalQuote(APIView):
 
     @extend_schema(
         operation_id="withdrawal_quote",
-        parameters=[QuoteParameters],
-        responses=QuoteOutput,
+        parameters=[WithdrawalQuoteParameters],
+        responses=WithdrawalQuoteOutput,
     )
     def get(self, request: Request) -> Response:
         """Return the terms and limits of a withdrawal, as a request would have them."""
-        credits = read_parameters(request, QuoteParameters)["credits"]
+        credits = read_parameters(request, WithdrawalQuoteParameters)["credits"]
         quote = services.quote(user=request.user, credits=credits)
-        return Response(QuoteOutput(quote).data)
+        return Response(WithdrawalQuoteOutput(quote).data)
 
 
 class WithdrawalList(ListView):
@@ -123,7 +120,6 @@ class WithdrawalList(ListView):
 
     @extend_schema(
         operation_id="request_withdrawal",
-        parameters=[_KEY],
         request=WithdrawalInput,
         responses={201: WithdrawalOutput},
     )
@@ -166,11 +162,16 @@ class WithdrawalCancel(APIView):
     )
     def post(self, request: Request, withdrawal_id: uuid.UUID) -> Response:
         """Cancel a withdrawal that nobody has decided on; the credits come back."""
+        key = idempotency.key_of(request)
         own = selectors.withdrawals_of(user=request.user)
         if not own.filter(pk=withdrawal_id).exists():
             raise _missing()
-        services.cancel_withdrawal(withdrawal_id=withdrawal_id, actor=request.user)
-        return Response(_shown(request, withdrawal_id))
+        withdrawal = services.cancel_withdrawal(
+            withdrawal_id=withdrawal_id, actor=request.user, idempotency_key=key
+        )
+        return idempotency.answer(
+            withdrawal, _shown(request, withdrawal_id), status=status.HTTP_200_OK
+        )
 
 
 def _shown(request: Request, withdrawal_id: uuid.UUID) -> Any:

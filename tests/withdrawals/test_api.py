@@ -460,6 +460,25 @@ def test_who_asked_cancels(gateway):
     assert balance_of(coach) == Decimal("100.00")
 
 
+def test_cancelling_again_with_the_same_key_answers_the_same(gateway):
+    coach = make_earning_coach()
+    method = add_method(coach)
+    first, second = request(coach, "60.00", method), request(coach, "10.00", method)
+    key = {"Idempotency-Key": "k1"}
+    path = f"/withdrawals/{first.pk}/cancel"
+
+    answers = [post(coach, path, None, **key) for _ in range(2)]
+    other = post(coach, f"/withdrawals/{second.pk}/cancel", None, **key)
+    without = post(coach, path, None)
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
+    assert "Idempotent-Replayed" not in answers[0]
+    assert answers[1]["Idempotent-Replayed"] == "true"
+    assert (other.status_code, without.status_code) == (422, 409)
+    assert balance_of(coach) == Decimal("90.00")
+
+
 def test_an_approved_one_cannot_be_cancelled(gateway):
     coach = make_earning_coach()
     withdrawal = request(coach, "60.00", add_method(coach))

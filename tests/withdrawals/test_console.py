@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -234,3 +235,38 @@ def test_nothing_is_added_or_edited_by_hand(gateway):
         delete = client.post(address(model, "delete", row.pk))
         assert (change.status_code, delete.status_code) == (403, 403)
     assert Payout.objects.get().status == "ready"
+
+
+def test_a_number_that_cannot_be_decrypted_is_said_to_be_so(withdrawal, settings):
+    client = console(make_staff("finance"))
+    settings.FIELD_ENCRYPTION_KEY = "another key, another key, another key"
+
+    answer = client.post(address("withdrawalrequest", "number", withdrawal.pk))
+
+    assert answer.status_code == 200
+    assert "cannot be decrypted" in answer.content.decode()
+
+
+def test_a_flag_is_cleared_with_a_reason(gateway):
+    payout = make_approved("50.00")
+    services.send_payout(payout_id=payout.pk, now=timezone.now())
+    services.look_up_payout(
+        payout_id=payout.pk, now=timezone.now() + timedelta(hours=25)
+    )
+    client = console(make_staff("finance"))
+    only = client.get(address("withdrawalrequest"), {"flagged": "no"})
+    assert only.context["cl"].result_count == 0
+
+    act(client, "clear_flag", payout.withdrawal, confirmed="yes", reason="asked")
+
+    assert fresh(payout.withdrawal).flag == ""
+
+
+def test_a_refusal_to_cancel_is_told(gateway):
+    payout = make_approved("50.00")
+    services.send_payout(payout_id=payout.pk, now=timezone.now())
+
+    answer = act(console(make_staff("finance")), "cancel", payout.withdrawal)
+
+    text = "A step from sending to cancelled does not exist."
+    assert text in answer.content.decode()

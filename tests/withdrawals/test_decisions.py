@@ -11,6 +11,7 @@ from credits_project.exceptions import (
     InvalidTransition,
     PermissionDenied,
 )
+from payments.gateway import GatewayUnavailable
 from tests.factories import balance_of, make_staff, make_user, wallet_of
 from tests.withdrawals.people import (
     add_method,
@@ -23,6 +24,7 @@ from wallets.services import freeze_wallet
 from withdrawals import services
 from withdrawals.exceptions import NotSettled
 from withdrawals.models import Payout, WithdrawalRequest
+from withdrawals.services import leases
 
 pytestmark = pytest.mark.django_db
 
@@ -319,3 +321,55 @@ def test_a_flag_is_cleared_by_finance_with_a_reason(gateway, settings):
     )
 
     assert fresh(payout.withdrawal).flag == ""
+
+
+def test_a_note_that_is_too_long_or_cannot_be_stored_is_refused(withdrawal):
+    for note in ("x" * 501, "a\x00b"):
+        with pytest.raises(InvalidInput) as refusal:
+            services.approve_withdrawal(
+                withdrawal_id=withdrawal.pk, actor=make_staff("finance"), note=note
+            )
+        assert refusal.value.field == "note"
+
+
+def test_rates_are_added_by_finance_only():
+    with pytest.raises(PermissionDenied):
+        services.add_payout_rate(rate=Decimal(1), actor=make_staff("support"))
+
+
+def test_what_is_frozen_twice_is_frozen_once():
+    finance = make_staff("finance")
+
+    first = services.freeze_payouts(actor=finance, reason="a leak")
+    second = services.freeze_payouts(actor=finance, reason="again")
+
+    assert second.reason == first.reason == "a leak"
+    services.unfreeze_payouts(actor=finance, reason="closed")
+    services.unfreeze_payouts(actor=finance, reason="closed")
+    assert len(log_of(first)) == 2
+
+
+def test_while_the_gateway_is_silent_nothing_is_confirmed(gateway, settings):
+    settings.PAYOUT_SETTLING_MINUTES = 0
+    payout = send_into_nowhere(gateway)
+    gateway.fault("lookup", "500-before")
+
+    with pytest.raises(GatewayUnavailable):
+        services.confirm_not_sent(
+            withdrawal_id=payout.withdrawal_id, actor=make_staff("finance")
+        )
+
+    assert fresh(payout).status == "sent"
+
+
+def test_what_a_worker_asks_about_right_now_is_not_confirmed(gateway, settings):
+    from django.utils import timezone
+
+    settings.PAYOUT_SETTLING_MINUTES = 0
+    payout = send_into_nowhere(gateway)
+    leases.claim(payout.pk, now=timezone.now(), statuses=["sent"])
+
+    with pytest.raises(NotSettled, match="at this moment"):
+        services.confirm_not_sent(
+            withdrawal_id=payout.withdrawal_id, actor=make_staff("finance")
+        )

@@ -134,7 +134,7 @@ def test_two_approvals_come_from_two_people(gateway, settings):
 )
 def test_the_terms_of_a_withdrawal_are_fixed(withdrawal, change):
     constraint = refused_by(
-        f"UPDATE withdrawal_requests SET {change} WHERE id = %s",  # noqa: S608
+        f"UPDATE withdrawal_requests SET {change} WHERE id = %s",
         withdrawal.pk,
     )
 
@@ -209,7 +209,7 @@ def test_a_payout_keeps_its_name_and_sum_and_steps(gateway, change, constraint):
 
     assert (
         refused_by(
-            f"UPDATE payouts SET {change} WHERE id = %s",  # noqa: S608
+            f"UPDATE payouts SET {change} WHERE id = %s",
             payout.pk,
         )
         == constraint
@@ -235,7 +235,7 @@ def test_a_method_is_neither_exchanged_nor_hurried_nor_brought_back(gateway):
     ):
         assert (
             refused_by(
-                f"UPDATE payout_methods SET {change} WHERE id = %s",  # noqa: S608
+                f"UPDATE payout_methods SET {change} WHERE id = %s",
                 method.pk,
             )
             == "withdrawals_method_fixed"
@@ -260,7 +260,7 @@ def test_nothing_is_deleted_or_emptied(gateway, model):
     for always in ("origin", "replica"):
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL session_replication_role = {always}")
-            delete = refused_by(f"DELETE FROM {table}")  # noqa: S608
+            delete = refused_by(f"DELETE FROM {table}")
             empty = refused_by(f"TRUNCATE {table} CASCADE")
             cursor.execute("SET LOCAL session_replication_role = origin")
         assert delete == "withdrawals_append_only"

@@ -8,10 +8,10 @@ from django.core import mail
 from django.utils import timezone
 
 from credits_project.exceptions import InvalidInput, NotFound
-from payments.gateway import GatewayUnavailable
+from payments.gateway import Destination, DestinationKind, GatewayUnavailable
 from tests.factories import make_coach
 from tests.withdrawals.people import AIRTEL, NATIONAL_BANK, TNM, add_method
-from withdrawals import destinations, encryption, services
+from withdrawals import destinations, encryption, numbers, services
 from withdrawals.models import PayoutMethod
 
 pytestmark = pytest.mark.django_db
@@ -196,3 +196,44 @@ def test_a_holder_without_a_proper_name_is_refused(gateway, name):
         add_method(make_coach(), account_name=name)
 
     assert refusal.value.field == "account_name"
+
+
+def test_while_the_gateway_is_silent_an_older_list_serves(gateway, monkeypatch):
+    known = destinations.all_destinations()
+    gateway.fault("operators", "500-before")
+    monkeypatch.setattr(destinations, "_FRESH_SECONDS", -1)
+
+    assert destinations.all_destinations() == known
+
+
+def test_an_operator_that_is_new_takes_any_mobile_number():
+    new = Destination(
+        id="new",
+        name="New Money",
+        kind=DestinationKind.MOBILE_MONEY,
+        supports_withdrawals=True,
+    )
+
+    assert numbers.normalized("0881234567", destination=new) == "881234567"
+    with pytest.raises(InvalidInput, match="099 or 098 or 088 or 089"):
+        numbers.normalized("0771234567", destination=new)
+
+
+def test_a_kind_that_does_not_exist_is_refused():
+    with pytest.raises(InvalidInput) as refusal:
+        add_method(make_coach(), kind="cash")
+
+    assert refusal.value.field == "kind"
+
+
+def test_who_has_no_mail_address_is_told_nothing(
+    gateway, django_capture_on_commit_callbacks: Any
+):
+    coach = make_coach()
+    coach.email = ""
+    coach.save(update_fields=["email"])
+
+    with django_capture_on_commit_callbacks(execute=True):
+        add_method(coach)
+
+    assert mail.outbox == []

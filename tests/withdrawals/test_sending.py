@@ -565,3 +565,61 @@ def test_a_bug_with_one_payout_does_not_keep_the_others_waiting(
 
     assert fresh(good).status == "sent"
     assert f"payout {broken.pk} could not be worked on" in caplog.text
+
+
+def test_reconciling_finds_a_payout_that_nobody_here_knows(gateway):
+    make_approved("50.00")
+    operators = from_settings().mobile_money_operators()
+    from_settings().send_mobile_payout(
+        charge_id="not-ours",
+        amount=Decimal(100),
+        mobile="991234567",
+        operator_id=operators[0].id,
+    )
+
+    lines = services.reconcile_payouts(timezone.now(), timezone.now())
+
+    assert lines == ["payout not-ours: the gateway has it and nobody here knows it"]
+
+
+def test_a_rejected_payout_is_rightly_not_at_the_gateway(gateway):
+    payout = make_approved("50.00")
+    gateway.fault("payout", "refused")
+    send(payout)
+    start = timezone.now() - timedelta(days=1)
+
+    assert services.reconcile_payouts(start, timezone.now()) == []
+
+
+def test_a_list_of_several_pages_is_read_to_its_end(gateway, settings):
+    settings.PAYOUT_AUTO_RESOLVE = True
+    payout = make_approved("50.00")
+    gateway.fault("payout", "500-before", times=1)
+    send(payout)
+    operator = from_settings().mobile_money_operators()[0]
+    for number in range(12):
+        from_settings().send_mobile_payout(
+            charge_id=f"other-{number}",
+            amount=Decimal(100),
+            mobile="991234567",
+            operator_id=operator.id,
+        )
+
+    look_up(payout, hours=2)
+
+    last = PayoutAttempt.objects.filter(payout=payout).order_by("id").last()
+    assert last is not None
+    assert last.response["list"] == {"found": None, "rows": 12, "complete": True}
+    assert fresh(payout).status == "failed"
+
+
+def test_a_payout_that_another_began_meanwhile_is_not_begun_again(gateway):
+    payout = make_approved("50.00")
+    sleeper = claimed(payout, "ready")
+    later = timezone.now() + timedelta(minutes=5)
+    assert services.send_payout(payout_id=payout.pk, now=later)
+
+    begun = payouts._begin(sleeper, balance=Decimal(9999), asked_at=timezone.now())
+
+    assert not begun
+    assert len(gateway.state()["payouts"]) == 1

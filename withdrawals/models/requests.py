@@ -117,11 +117,17 @@ class WithdrawalRequest(models.Model):
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 - NULL keeps requests without a key out of the unique index
     idempotency_digest = models.CharField(max_length=64, blank=True, default="")
 
+    # The key of the request that cancelled it.
+    cancel_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 - the same
+
     requested_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True, blank=True)
     paid_at = models.DateTimeField(null=True, blank=True)
 
     objects = WithdrawalRequestQuerySet.as_manager()
+
+    # Set by services where an earlier request had the same key.
+    is_replay: bool = False
 
     class Meta:
         db_table = "withdrawal_requests"
@@ -199,6 +205,10 @@ class WithdrawalRequest(models.Model):
             models.UniqueConstraint(
                 name="withdrawals_withdrawalrequest_unique_idempotency_key",
                 fields=["user", "idempotency_key"],
+            ),
+            models.UniqueConstraint(
+                name="withdrawals_withdrawalrequest_unique_cancel_key",
+                fields=["user", "cancel_key"],
             ),
         ]
         indexes: ClassVar = [

@@ -24,6 +24,7 @@ _FIELDS: Final = [
     "decided_at",
     "paid_at",
     "closing_transfer",
+    "cancel_key",
 ]
 
 

@@ -8,8 +8,9 @@ from typing import Any, Final
 from django.db import transaction
 from django.utils import timezone
 
-from credits_project import audit
+from credits_project import audit, idempotency
 from credits_project.exceptions import (
+    IdempotencyKeyReused,
     InvalidInput,
     InvalidTransition,
     PermissionDenied,
@@ -22,6 +23,7 @@ from withdrawals.services.closing import give_back
 _DECIDE: Final = "withdrawals.decide_withdrawal"
 _SEE_NUMBER: Final = "withdrawals.see_account_number"
 _TEXT_LENGTH_MAX: Final = 500
+_CANCEL_SCOPE: Final = "withdrawals/cancel"
 
 _Status = WithdrawalRequest.Status
 
@@ -87,7 +89,9 @@ def reject_withdrawal(
 
 
 @transaction.atomic
-def cancel_withdrawal(*, withdrawal_id: uuid.UUID, actor: Any) -> WithdrawalRequest:
+def cancel_withdrawal(
+    *, withdrawal_id: uuid.UUID, actor: Any, idempotency_key: str | None = None
+) -> WithdrawalRequest:
     """Cancel a withdrawal and give the credits back.
 
     Who asked for it may while it is requested; staff also while it is approved and no
@@ -96,8 +100,13 @@ def cancel_withdrawal(*, withdrawal_id: uuid.UUID, actor: Any) -> WithdrawalRequ
     Raises:
         PermissionDenied: the actor is neither.
         InvalidTransition: it is too late.
+        IdempotencyKeyReused, RequestInProgress: see `idempotency`.
         WithdrawalRequest.DoesNotExist: there is no such withdrawal.
     """
+    if idempotency_key is not None:
+        booked = _cancelled_before(withdrawal_id, actor, idempotency_key)
+        if booked is not None:
+            return booked
     withdrawal = locked(withdrawal_id)
     is_own = actor.pk in {withdrawal.user_id, withdrawal.requested_by_id}
     is_staff = actor.is_active and actor.has_perm(_DECIDE)
@@ -115,6 +124,7 @@ def cancel_withdrawal(*, withdrawal_id: uuid.UUID, actor: Any) -> WithdrawalRequ
     if withdrawal.decided_by_id is None:
         withdrawal.decided_by = actor
     withdrawal.decided_at = timezone.now()
+    withdrawal.cancel_key = idempotency_key
     give_back(withdrawal, status=_Status.CANCELLED, actor=actor)
     if not is_own or is_staff:
         audit.record(actor=actor, row=withdrawal, action="cancel")
@@ -203,6 +213,20 @@ def _checked_text(text: str, *, field: str) -> str:
     if "\x00" in text:
         raise InvalidInput(field, "The text may not contain NUL characters.")
     return text
+
+
+def _cancelled_before(
+    withdrawal_id: uuid.UUID, actor: Any, key: str
+) -> WithdrawalRequest | None:
+    """Return the withdrawal if the actor has cancelled it under this key."""
+    idempotency.claim(user_id=actor.pk, scope=_CANCEL_SCOPE, key=key)
+    withdrawal = WithdrawalRequest.objects.filter(user=actor, cancel_key=key).first()
+    if withdrawal is None:
+        return None
+    if withdrawal.pk != withdrawal_id:
+        raise IdempotencyKeyReused
+    withdrawal.is_replay = True
+    return withdrawal
 
 
 def _joined(*texts: str) -> str:
