@@ -317,3 +317,45 @@ class CreditHold(models.Model):
 
     def __str__(self) -> str:
         return f"hold {self.key}"
+
+
+class CreditSeal(models.Model):
+    """A keyed digest over what was posted since the seal before. See `wallets.seals`.
+
+    Written by `seal_ledger` alone. Never changed or deleted.
+    """
+
+    # 1, 2, 3 … with no gap.
+    number = models.PositiveBigIntegerField(primary_key=True)
+    # It covers the transactions above the one id up to the other; the first seal
+    # everything up to it.
+    after_id = models.PositiveBigIntegerField()
+    last_id = models.PositiveBigIntegerField()
+    # How many rows of each kind it covers, and their digests, all in hex.
+    transactions = models.PositiveBigIntegerField()
+    transfers = models.PositiveBigIntegerField()
+    wallets = models.PositiveBigIntegerField()
+    transactions_digest = models.CharField(max_length=64)
+    transfers_digest = models.CharField(max_length=64)
+    wallets_digest = models.CharField(max_length=64)
+    previous_digest = models.CharField(max_length=64)
+    # Over all of the above and the time.
+    digest = models.CharField(max_length=64)
+    sealed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "credit_seals"
+        verbose_name = "seal"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="wallets_creditseal_covers_something",
+                condition=Q(last_id__gt=F("after_id"), transactions__gte=1),
+            ),
+            # Nothing follows one seal twice.
+            models.UniqueConstraint(
+                name="wallets_creditseal_no_fork", fields=["previous_digest"]
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"seal {self.number}"
