@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
@@ -17,9 +16,9 @@ from credits_project.console import (
     TabularInline,
     ask_for_reason,
 )
-from credits_project.exceptions import DomainError
 from credits_project.money import CENT
 from payments import services
+from payments.console import ask_with_form, number_of, only_one, report
 from payments.models import (
     CreditPackage,
     CreditPurchase,
@@ -170,19 +169,20 @@ class CreditPurchaseAdmin(ReadOnlyAdmin):
                 purchase = services.settle_purchase(tx_ref=tx_ref, actor=request.user)
                 return purchase.status
 
-            _report(self, request, f"Purchase {tx_ref}", ask)
+            report(self, request, f"Purchase {tx_ref}", ask)
 
     @admin.action(description="Refund", permissions=["refund"])
     def refund(
         self, request: HttpRequest, queryset: QuerySet[CreditPurchase]
     ) -> HttpResponse | None:
         """Take the credits of one purchase back."""
-        purchase = _only(self, request, queryset)
+        purchase = only_one(self, request, queryset)
         if purchase is None:
             return None
         # The page says which refund it is for: pressed twice, it refunds once.
-        number = _number(request.POST.get("number", "")) or purchase.refunds.count() + 1
-        answer = _ask(
+        sent = number_of(request.POST.get("number", ""))
+        number = sent or purchase.refunds.count() + 1
+        answer = ask_with_form(
             self,
             request,
             queryset,
@@ -212,7 +212,7 @@ class CreditPurchaseAdmin(ReadOnlyAdmin):
                 f" {made.money} {purchase.currency} due to the payer"
             )
 
-        _report(self, request, f"Purchase {purchase.tx_ref}", refund)
+        report(self, request, f"Purchase {purchase.tx_ref}", refund)
         return None
 
     @admin.action(description="Close the review", permissions=["refund"])
@@ -220,7 +220,7 @@ class CreditPurchaseAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[CreditPurchase]
     ) -> HttpResponse | None:
         """Note what was done about purchases that are in review."""
-        answer = _ask(
+        answer = ask_with_form(
             self,
             request,
             queryset,
@@ -243,7 +243,7 @@ class CreditPurchaseAdmin(ReadOnlyAdmin):
                 )
                 return f"reviewed, {closed.status}"
 
-            _report(self, request, f"Purchase {tx_ref}", close)
+            report(self, request, f"Purchase {tx_ref}", close)
         return None
 
 
@@ -292,7 +292,7 @@ class PurchaseRefundAdmin(ReadOnlyAdmin):
                 services.note_money_returned(refund_id=pk, actor=request.user, how=how)
                 return "noted"
 
-            _report(self, request, f"Refund {pk}", note)
+            report(self, request, f"Refund {pk}", note)
         return None
 
 
@@ -357,65 +357,4 @@ class GatewayEventAdmin(ReadOnlyAdmin):
                 event = services.process_event(event_id=pk, actor=request.user)
                 return f"{event.status}: {event.outcome}"
 
-            _report(self, request, f"Event {pk}", process)
-
-
-def _report(
-    model_admin: ModelAdmin, request: HttpRequest, name: str, act: Callable[[], str]
-) -> None:
-    """Do one thing and tell what came of it, or why it was refused."""
-    try:
-        told = act()
-    except DomainError as error:
-        model_admin.message_user(request, f"{name}: {error}", messages.ERROR)
-    else:
-        model_admin.message_user(request, f"{name}: {told}.", messages.SUCCESS)
-
-
-def _only(
-    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[CreditPurchase]
-) -> CreditPurchase | None:
-    """Return the one purchase that was chosen; none and a message if several were."""
-    chosen = list(queryset[:2])
-    if len(chosen) == 1:
-        return chosen[0]
-    model_admin.message_user(request, "Choose one purchase.", messages.ERROR)
-    return None
-
-
-def _number(text: str) -> int | None:
-    is_number = text.isascii() and text.isdigit() and len(text) < 6
-    return int(text) if is_number else None
-
-
-def _ask(
-    model_admin: ModelAdmin,
-    request: HttpRequest,
-    queryset: QuerySet[CreditPurchase],
-    *,
-    form: type[forms.Form],
-    action: str,
-    title: str,
-    template: str,
-    context: dict[str, Any] | None = None,
-) -> tuple[str, dict[str, Any]] | HttpResponse:
-    """Return the reason and the form's values, or the page that asks for them."""
-    is_confirmed = bool(request.POST.get("confirmed"))
-    filled = form(request.POST if is_confirmed else None)
-    if is_confirmed and not filled.is_valid():
-        # Back to the page, which says what is wrong.
-        sent = request.POST.copy()
-        del sent["confirmed"]
-        request.POST = sent  # type: ignore[assignment]
-    reason = ask_for_reason(
-        model_admin,
-        request,
-        queryset.select_related("user"),
-        action=action,
-        title=title,
-        template=template,
-        context={"form": filled, **(context or {})},
-    )
-    if isinstance(reason, HttpResponse):
-        return reason
-    return reason, filled.cleaned_data
+            report(self, request, f"Event {pk}", process)

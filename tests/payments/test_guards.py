@@ -101,7 +101,7 @@ def test_the_terms_of_a_purchase_are_fixed(simulator, change):
     purchase = start()
 
     rule = refusal(
-        f"UPDATE credit_purchases SET {change} WHERE id = %s",  # noqa: S608 - of the test
+        f"UPDATE credit_purchases SET {change} WHERE id = %s",
         purchase.pk,
     )
 
@@ -116,7 +116,7 @@ def test_what_was_credited_stays_said(simulator, change):
     purchase = buy(simulator)
 
     rule = refusal(
-        f"UPDATE credit_purchases SET {change} WHERE id = %s",  # noqa: S608 - of the test
+        f"UPDATE credit_purchases SET {change} WHERE id = %s",
         purchase.pk,
     )
 
@@ -138,7 +138,7 @@ def test_a_refunded_purchase_is_frozen(in_each_state, change):
     purchase = in_each_state[_Status.REFUNDED]
 
     rule = refusal(
-        f"UPDATE credit_purchases SET {change} WHERE id = %s",  # noqa: S608 - of the test
+        f"UPDATE credit_purchases SET {change} WHERE id = %s",
         purchase.pk,
     )
 
@@ -188,7 +188,7 @@ def test_nothing_is_deleted_or_emptied(in_each_state, table):
         # What is left to be checked at the commit would refuse TRUNCATE as well.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
-    assert refusal(f"DELETE FROM {table}") == "payments_no_removal"  # noqa: S608
+    assert refusal(f"DELETE FROM {table}") == "payments_no_removal"
     assert refusal(f"TRUNCATE {table} CASCADE") == "payments_no_removal"
 
 
@@ -199,7 +199,7 @@ def test_a_refund_does_not_change(in_each_state, change):
     refund = PurchaseRefund.objects.get()
 
     rule = refusal(
-        f"UPDATE credit_purchase_refunds SET {change} WHERE id = %s",  # noqa: S608
+        f"UPDATE credit_purchase_refunds SET {change} WHERE id = %s",
         refund.pk,
     )
 
@@ -220,7 +220,7 @@ def test_an_event_is_kept_as_it_came(change):
     event = services.receive_event(body=b"{}", headers={}, signed_by="webhook")
 
     rule = refusal(
-        f"UPDATE gateway_events SET {change} WHERE id = %s",  # noqa: S608
+        f"UPDATE gateway_events SET {change} WHERE id = %s",
         event.pk,
     )
 
