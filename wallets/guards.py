@@ -22,6 +22,7 @@ TABLES: Final = [
     "credit_transfers",
     "credit_transactions",
     "credit_holds",
+    "credit_seals",
 ]
 
 # Definitions as PostgreSQL prints them differ between its versions only in blanks and
@@ -56,7 +57,7 @@ WHERE attnum > 0 AND NOT attisdropped AND relkind IN ('r', 'p')
 UNION ALL
 -- A search path that is not pinned lets a guard look at somebody else's tables.
 SELECT 'function ' || proname,
-    array_to_string(proconfig, ' ') || ' ' || prosecdef::text
+    coalesce(array_to_string(proconfig, ' '), '') || ' ' || prosecdef::text
 FROM pg_proc
 WHERE proname LIKE 'ledger\_%%' AND pronamespace = 'public'::regnamespace
 """
