@@ -22,6 +22,7 @@ TABLES: Final = [
     "credit_transfers",
     "credit_transactions",
     "credit_holds",
+    "credit_seals",
 ]
 
 # Definitions as PostgreSQL prints them differ between its versions only in blanks and
