@@ -15,7 +15,8 @@ from tests.factories import make_user, wallet_of
 from wallets import guards, proof, services
 from wallets.statements import constraint_of
 
-pytestmark = pytest.mark.django_db
+# Most of what is tried here the app's role could not even begin.
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_owner")]
 
 
 @pytest.fixture
@@ -247,7 +248,8 @@ def test_the_guards_are_as_they_were_made():
         ),
         (
             "CREATE OR REPLACE FUNCTION ledger_check_hold() RETURNS trigger"
-            " LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+            " LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp"
+            " AS 'BEGIN RETURN NEW; END'",
             ("trigger credit_holds.ledger_check_hold", "is disabled or changed"),
         ),
         (
