@@ -137,7 +137,7 @@ def _answers(system: System) -> bool:
     assert system.processes["web"].poll() is None, system.printed()
     try:
         return requests.get(f"{system.site}/readyz", timeout=5).status_code == 200
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 
