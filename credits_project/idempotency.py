@@ -33,7 +33,7 @@ _Row = TypeVar("_Row", bound=Model)
 
 
 class InvalidIdempotencyKey(DomainError):
-    """The header is there and is no key."""
+    """The `Idempotency-Key` header is empty, too long, or not visible ASCII."""
 
     code = "invalid-request"
     title = "The request does not have the expected form."

@@ -26,7 +26,8 @@ def send_raw(
     body: bytes | str, *, content_type: str = "application/json", **headers: Any
 ) -> Any:
     """Send bytes as they are to an address that reads JSON."""
-    return finance().generic("POST", RPC, body, content_type=content_type, **headers)
+    client: Any = finance()
+    return client.generic("POST", RPC, body, content_type=content_type, **headers)
 
 
 def problem(answer: Any) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def found(settings: Any, **changes: Any) -> set[str]:
     return {
         message.id
         for message in run_checks(include_deployment_checks=True)
-        if (message.id or "").startswith("credits.")
+        if message.id and message.id.startswith("credits.")
     }
 
 

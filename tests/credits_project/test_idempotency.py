@@ -123,12 +123,14 @@ def test_a_digest_depends_on_what_is_asked_and_on_nothing_else():
 @pytest.mark.django_db
 def test_an_earlier_row_is_found_among_the_user_s_own_and_is_a_replay():
     buyer = make_user("buyer")
-    package = CreditPackage.objects.create(name="S", credits=10, price=100)
+    package = CreditPackage.objects.create(
+        name="S", credits=Decimal(10), price=Decimal(100)
+    )
     purchase = CreditPurchase.objects.create(
         user=buyer,
         package=package,
-        credits=10,
-        price=100,
+        credits=Decimal(10),
+        price=Decimal(100),
         currency="MWK",
         tx_ref="t-1",
         idempotency_key="k",

@@ -22,7 +22,7 @@ def reader() -> Any:
     user = make_user("reader")
     for number in range(1, 8):
         grant(user, number)
-    client = signed_in(user)
+    client: Any = signed_in(user)
     client.user = user
     return client
 
