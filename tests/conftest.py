@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.postgres import clone_database, drop_database, stop_server_after_last_run
+
+# Tests in these folders run with the app's rights, as the site does; all tests do where
+# TEST_AS_APP_ROLE is set.
+_WITH_APP_ROLE = {"wallets"}
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -72,3 +77,51 @@ def books_balance(request: pytest.FixtureRequest) -> Iterator[None]:
         from wallets import proof
 
         assert proof.breaks() == []
+
+
+@pytest.fixture(scope="session")
+def roles(django_db_setup: None, django_db_blocker: Any) -> Any:
+    """The database's roles with their rights. Gives their names."""
+    from tests import app_role
+
+    with django_db_blocker.unblock():
+        app_role.set_up_roles()
+    return app_role.ROLES
+
+
+@pytest.fixture
+def as_owner() -> None:
+    """For tests that break on purpose what the app's role could not even touch."""
+
+
+@pytest.fixture(autouse=True)
+def with_app_role(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where the app's role is wanted, tests with a database have no other rights."""
+    wanted = request.path.parent.name in _WITH_APP_ROLE or os.environ.get(
+        "TEST_AS_APP_ROLE"
+    )
+    committed = "committed" in request.fixturenames
+    with_database = committed or "db" in request.fixturenames
+    if not wanted or not with_database or "as_owner" in request.fixturenames:
+        yield
+        return
+    from django.db import connection, connections
+
+    role = request.getfixturevalue("roles").app
+    if not committed:
+        request.getfixturevalue("db")
+        with connection.cursor() as cursor:
+            # Undone by the rollback that ends the test.
+            cursor.execute("SELECT set_config('role', %s, false)", [role])
+        yield
+        return
+    request.getfixturevalue("committed")
+    # Taken by each connection that is opened from here on, in whatever thread.
+    options = connections["default"].settings_dict["OPTIONS"]
+    connections.close_all()
+    options["assume_role"] = role
+    try:
+        yield
+    finally:
+        connections.close_all()
+        del options["assume_role"]

@@ -15,7 +15,8 @@ from django.db import connection, transaction
 from tests.factories import make_user, wallet_of
 from wallets import proof, services
 
-pytestmark = pytest.mark.django_db
+# Most of what is tried here the app's role could not even begin.
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_owner")]
 
 _TABLES = ("credit_wallets", "credit_transfers", "credit_transactions", "credit_holds")
 
