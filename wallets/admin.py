@@ -11,7 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from credits_project.console import ReadOnlyAdmin, TabularInline, ask_for_reason
 from credits_project.exceptions import DomainError
 from wallets import services
-from wallets.models import CreditHold, CreditTransaction, CreditTransfer, CreditWallet
+from wallets.models import (
+    CreditHold,
+    CreditSeal,
+    CreditTransaction,
+    CreditTransfer,
+    CreditWallet,
+)
 
 
 class HolderFilter(admin.SimpleListFilter):
@@ -183,3 +189,19 @@ class CreditHoldAdmin(ReadOnlyAdmin):
     list_select_related = ("wallet__user",)
     search_fields = ("key", "wallet__user__email")
     ordering = ("-id",)
+
+
+@admin.register(CreditSeal)
+class CreditSealAdmin(ReadOnlyAdmin):
+    """Seals: what each covers, to be compared by eye with the file's lines."""
+
+    list_display = (
+        "number",
+        "sealed_at",
+        "last_id",
+        "transactions",
+        "transfers",
+        "wallets",
+        "digest",
+    )
+    ordering = ("-number",)

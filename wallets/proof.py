@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from django.db import connection, transaction
@@ -27,12 +28,26 @@ class Break:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """A transaction up to which the books are taken to be right, and when that was."""
+
+    last_id: int
+    moment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A query whose every row (subject, detail) is a break of the invariant."""
+    """A query whose every row (subject, detail) is a break of the invariant.
+
+    `since_sql` looks only at what was touched after transaction {last_id}, or at
+    {moment}, and takes what was booked before as right. A check without one is quick
+    enough to be made whole.
+    """
 
     invariant: str
     title: str
     sql: str
+    since_sql: str = ""
 
 
 _LEDGER_CHECKS: Final = (
@@ -43,34 +58,78 @@ _LEDGER_CHECKS: Final = (
         SELECT 'ledger', format('all transactions add up to %s', sum(amount))
         FROM credit_transactions HAVING sum(amount) <> 0
         """,
+        # Whole transfers: a seal may end between the rows of one.
+        since_sql="""
+        SELECT 'ledger', format('transfers since the seal add up to %s', sum(amount))
+        FROM credit_transactions WHERE transfer_id IN (
+            SELECT transfer_id FROM credit_transactions WHERE id > {last_id}
+        ) HAVING sum(amount) <> 0
+        """,
     ),
     Check(
         invariant="I02",
         title="each transfer has two or more transactions that add up to zero",
         sql="""
-        SELECT format('transfer %s', transfer.id),
+        SELECT format('transfer %s', coalesce(transfer.id, legs.transfer_id)),
             format('%s rows that add up to %s', coalesce(legs.rows, 0), legs.total)
-        FROM credit_transfers AS transfer LEFT JOIN (
+                || CASE WHEN transfer.id IS NULL THEN ', and no transfer' ELSE '' END
+        FROM credit_transfers AS transfer FULL JOIN (
             SELECT transfer_id, count(*) AS rows, sum(amount) AS total
             FROM credit_transactions GROUP BY transfer_id
         ) AS legs ON legs.transfer_id = transfer.id
-        WHERE legs.rows IS NULL OR legs.rows < 2 OR legs.total <> 0
+        WHERE transfer.id IS NULL
+           OR legs.rows IS NULL OR legs.rows < 2 OR legs.total <> 0
+        """,
+        since_sql="""
+        SELECT format('transfer %s', transfer_id),
+            format('%s rows that add up to %s', count(*), sum(amount))
+        FROM credit_transactions WHERE transfer_id IN (
+            SELECT transfer_id FROM credit_transactions WHERE id > {last_id}
+        )
+        GROUP BY transfer_id HAVING count(*) < 2 OR sum(amount) <> 0
+        UNION ALL
+        SELECT format('transfer %s', id), 'no rows'
+        FROM credit_transfers AS transfer
+        WHERE created_at >= timestamptz '{moment}' AND NOT EXISTS (
+            SELECT FROM credit_transactions WHERE transfer_id = transfer.id
+        )
         """,
     ),
     Check(
         invariant="I03",
         title="each balance is the sum of its transactions",
         sql="""
-        SELECT format('wallet %s', wallet.id),
+        SELECT format('wallet %s', coalesce(wallet.id, booked.wallet_id)),
             format('balance %s and sequence %s, but %s in %s transactions',
                 wallet.balance, wallet.sequence,
                 coalesce(booked.total, 0), coalesce(booked.rows, 0))
-        FROM credit_wallets AS wallet LEFT JOIN (
+        FROM credit_wallets AS wallet FULL JOIN (
             SELECT wallet_id, count(*) AS rows, sum(amount) AS total
             FROM credit_transactions GROUP BY wallet_id
         ) AS booked ON booked.wallet_id = wallet.id
-        WHERE wallet.balance <> coalesce(booked.total, 0)
+        WHERE wallet.id IS NULL
+           OR wallet.balance <> coalesce(booked.total, 0)
            OR wallet.sequence <> coalesce(booked.rows, 0)
+        """,
+        # The last row says the sum of them all, as long as the chain holds. Wallets
+        # that say they changed are among them: their rows may be what is gone.
+        since_sql="""
+        SELECT format('wallet %s', touched.id),
+            format('balance %s and sequence %s, but its last transaction is %s at %s',
+                wallet.balance, wallet.sequence,
+                coalesce(last.sequence, 0), coalesce(last.balance_after, 0))
+        FROM (
+            SELECT wallet_id AS id FROM credit_transactions WHERE id > {last_id}
+            UNION
+            SELECT id FROM credit_wallets WHERE updated_at >= timestamptz '{moment}'
+        ) AS touched
+        LEFT JOIN credit_wallets AS wallet ON wallet.id = touched.id
+        LEFT JOIN LATERAL (
+            SELECT sequence, balance_after FROM credit_transactions
+            WHERE wallet_id = touched.id ORDER BY sequence DESC LIMIT 1
+        ) AS last ON true
+        WHERE wallet.balance IS DISTINCT FROM coalesce(last.balance_after, 0)
+           OR wallet.sequence IS DISTINCT FROM coalesce(last.sequence, 0)
         """,
     ),
     Check(
@@ -88,6 +147,25 @@ _LEDGER_CHECKS: Final = (
                 lag(created_at) OVER wallet AS previous_at
             FROM credit_transactions
             WINDOW wallet AS (PARTITION BY wallet_id ORDER BY sequence)
+        ) AS chained
+        WHERE sequence <> previous + 1
+           OR balance_before <> previous_balance
+           OR balance_after <> balance_before + amount
+           OR created_at < previous_at
+        """,
+        since_sql="""
+        SELECT format('wallet %s', wallet_id),
+            format('transaction %s starts at %s, after %s at %s',
+                sequence, balance_before, previous, previous_balance)
+        FROM (
+            SELECT after.*, coalesce(before.sequence, 0) AS previous,
+                coalesce(before.balance_after, 0) AS previous_balance,
+                before.created_at AS previous_at
+            FROM credit_transactions AS after
+            LEFT JOIN credit_transactions AS before
+              ON before.wallet_id = after.wallet_id
+             AND before.sequence = after.sequence - 1
+            WHERE after.id > {last_id}
         ) AS chained
         WHERE sequence <> previous + 1
            OR balance_before <> previous_balance
@@ -122,6 +200,16 @@ _LEDGER_CHECKS: Final = (
         invariant="I15",
         title="a transfer is reversed at most once, by its exact opposite",
         sql="""
+        SELECT DISTINCT format('transfer %s', reversal.id),
+            'is not the opposite of what it reverses'
+        FROM credit_transfers AS reversal CROSS JOIN LATERAL (
+            SELECT FROM credit_transactions
+            WHERE transfer_id IN (reversal.id, reversal.reverses_id)
+            GROUP BY wallet_id HAVING sum(amount) <> 0 OR count(*) <> 2
+        ) AS one_sided
+        WHERE reversal.reverses_id IS NOT NULL
+        """,
+        since_sql="""
         SELECT format('transfer %s', reversal.id),
             'is not the opposite of what it reverses'
         FROM credit_transfers AS reversal
@@ -129,7 +217,9 @@ _LEDGER_CHECKS: Final = (
           ON original.transfer_id = reversal.reverses_id
         LEFT JOIN credit_transactions AS back
           ON back.transfer_id = reversal.id AND back.wallet_id = original.wallet_id
-        WHERE back.amount IS DISTINCT FROM -original.amount
+        WHERE reversal.id IN (
+            SELECT transfer_id FROM credit_transactions WHERE id > {last_id}
+        ) AND back.amount IS DISTINCT FROM -original.amount
         """,
     ),
 )
@@ -146,21 +236,26 @@ def all_checks() -> list[Check]:
     return sorted((*_LEDGER_CHECKS, *_registered), key=lambda check: check.invariant)
 
 
-def breaks(*, progress: Callable[[str], None] = lambda line: None) -> list[Break]:
+def breaks(
+    *,
+    since: Since | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> list[Break]:
     """Return every place where the books or their guards are wrong.
 
     All checks look at one moment: a transaction that commits meanwhile is in all of
-    them or in none. `progress` is told the title of each check as it starts.
+    them or in none. `progress` is told the title of each check as it starts. With
+    `since`, checks that can look only at what was touched after it.
     """
-    return list(_iterate(progress))
+    return list(_iterate(since, progress))
 
 
-def _iterate(progress: Callable[[str], None]) -> Iterator[Break]:
-    with _snapshot():
+def _iterate(since: Since | None, progress: Callable[[str], None]) -> Iterator[Break]:
+    with snapshot():
         for check in all_checks():
             progress(f"{check.invariant} {check.title}")
             with connection.cursor() as cursor:
-                cursor.execute(check.sql)
+                cursor.execute(_sql_of(check, since))
                 for subject, detail in cursor.fetchall():
                     yield Break(
                         invariant=check.invariant, subject=subject, detail=detail
@@ -170,8 +265,18 @@ def _iterate(progress: Callable[[str], None]) -> Iterator[Break]:
             yield Break(invariant="guard", subject=subject, detail=detail)
 
 
+def _sql_of(check: Check, since: Since | None) -> str:
+    if since is None or not check.since_sql:
+        return check.sql
+    # Not parameters: the queries are full of format's own per cent signs.
+    moment = datetime.fromisoformat(since.moment).isoformat()
+    return check.since_sql.replace("{last_id}", f"{since.last_id:d}").replace(
+        "{moment}", moment
+    )
+
+
 @contextmanager
-def _snapshot() -> Iterator[None]:
+def snapshot() -> Iterator[None]:
     """One snapshot for all queries; inside an open transaction, that transaction."""
     if connection.in_atomic_block:
         yield

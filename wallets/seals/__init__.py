@@ -20,12 +20,23 @@ seal for good.
 from __future__ import annotations
 
 from wallets.seals.digests import Seal
-from wallets.seals.exceptions import SealError
-from wallets.seals.sealing import last_seal, seal_ledger
+from wallets.seals.exceptions import (
+    SealChainBroken,
+    SealError,
+    SealingInProgress,
+    SealKeyUnusable,
+)
+from wallets.seals.sealing import seal_ledger
+from wallets.seals.verifying import Findings, since_last_seal, verify_seals
 
 __all__ = [
+    "Findings",
     "Seal",
+    "SealChainBroken",
     "SealError",
-    "last_seal",
+    "SealKeyUnusable",
+    "SealingInProgress",
     "seal_ledger",
+    "since_last_seal",
+    "verify_seals",
 ]
