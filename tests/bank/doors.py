@@ -35,7 +35,9 @@ class ApiDoor:
         """Ask once; sign in first where that is needed."""
         try:
             if "Authorization" not in self._session.headers:
-                self._sign_in()
+                status = self._sign_in()
+                if status != 200:
+                    return Answer(outcome="unknown", status=f"{status} at sign-in")
             return self._answer_of(self._ask(order))
         except requests.Timeout:
             return Answer(outcome="unknown", status=TIMED_OUT)
@@ -55,15 +57,16 @@ class ApiDoor:
             timeout=TIMEOUT_SECONDS,
         )
 
-    def _sign_in(self) -> None:
+    def _sign_in(self) -> int:
         answer = self._session.post(
             f"{self._site}/_allauth/app/v1/auth/login",
             json=self._credentials,
             timeout=TIMEOUT_SECONDS,
         )
-        answer.raise_for_status()
-        token = answer.json()["meta"]["access_token"]
-        self._session.headers["Authorization"] = f"Bearer {token}"
+        if answer.ok:
+            token = answer.json()["meta"]["access_token"]
+            self._session.headers["Authorization"] = f"Bearer {token}"
+        return answer.status_code
 
     def _answer_of(self, response: requests.Response) -> Answer:
         status = str(response.status_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -37,6 +38,40 @@ class Web:
 
     def start(self) -> None:
         """Start it and return when it answers."""
+        self._start()
+        until(self._answers, seconds=60)
+
+    def keep_running(self) -> None:
+        """Start it again if it has ended, as a supervisor does; wait for nothing.
+
+        It replaces a worker that dies; of one that dies twice in a few seconds it
+        thinks that it always will, and ends.
+        """
+        if self._process is not None and self._process.poll() is not None:
+            self.kill()
+            self._start()
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the processes that answer requests."""
+        assert self._process is not None
+        children = psutil.Process(self._process.pid).children()
+        return [p for p in children if p.status() != psutil.STATUS_ZOMBIE]
+
+    def kill(self) -> None:
+        """End all of it as a crash would."""
+        if self._process is not None:
+            # What it started may have outlived it, and would keep the port.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(timeout=20)
+            self._process = None
+
+    def printed(self) -> str:
+        """Return everything that it has printed."""
+        self.log.seek(0)
+        return self.log.read().decode(errors="replace")
+
+    def _start(self) -> None:
         command = [sys.executable, "-m", "granian", "credits_project.wsgi:application"]
         command += ["--interface", "wsgi", "--host", "127.0.0.1", "--no-ws"]
         command += ["--port", str(self._port), "--workers", str(_WORKERS)]
@@ -56,25 +91,6 @@ class Web:
             stderr=subprocess.STDOUT,
             process_group=0,
         )
-        until(self._answers, seconds=60)
-
-    def workers(self) -> list[psutil.Process]:
-        """Return the processes that answer requests."""
-        assert self._process is not None
-        children = psutil.Process(self._process.pid).children()
-        return [p for p in children if p.status() != psutil.STATUS_ZOMBIE]
-
-    def kill(self) -> None:
-        """End all of it as a crash would."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(timeout=20)
-            self._process = None
-
-    def printed(self) -> str:
-        """Return everything that it has printed."""
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")
 
     def _answers(self) -> bool:
         assert self._process is not None
