@@ -31,6 +31,8 @@ _VIEW = frozenset(
         ],
         "wallets": [
             "credithold",
+            "creditseal",
+            "creditseal",
             "credittransaction",
             "credittransfer",
             "creditwallet",

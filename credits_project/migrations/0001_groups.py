@@ -19,6 +19,7 @@ _VIEW = [
     "payments.view_gatewayevent",
     "payments.view_purchaserefund",
     "wallets.view_credithold",
+    "wallets.view_creditseal",
     "wallets.view_credittransaction",
     "wallets.view_credittransfer",
     "wallets.view_creditwallet",
@@ -72,7 +73,7 @@ class Migration(migrations.Migration):
         ("contenttypes", "0002_remove_content_type_name"),
         ("courses", "0001_initial"),
         ("payments", "0001_initial"),
-        ("wallets", "0001_initial"),
+        ("wallets", "0005_credit_seals"),
         ("withdrawals", "0001_initial"),
     ]
 

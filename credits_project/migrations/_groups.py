@@ -9,9 +9,9 @@ from django.contrib.auth.management import create_permissions
 
 
 def grant(table: Mapping[str, Iterable[str]]) -> Callable[[Any, Any], None]:
-    """Return the step that gives each group of `table` its permissions, no others.
+    """Return the step that makes the groups of `table` and adds their permissions.
 
-    Users who are in the groups stay in them.
+    Who is in a group stays in it, and what else staff have granted stays granted.
     """
 
     def step(apps: Any, schema_editor: Any) -> None:
@@ -22,8 +22,8 @@ def grant(table: Mapping[str, Iterable[str]]) -> Callable[[Any, Any], None]:
         for name, wanted in table.items():
             group, _ = groups.get_or_create(name=name)
             pairs = [permission.split(".") for permission in sorted(wanted)]
-            group.permissions.set(
-                [
+            group.permissions.add(
+                *[
                     permissions.get(content_type__app_label=app, codename=codename)
                     for app, codename in pairs
                 ]
