@@ -328,6 +328,8 @@ LOG_LEVEL = env.choice(
     "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"
 )
 PROCRASTINATE_ON_APP_READY = None
+# The sweeps put a job into the queue every few seconds; the tables are the record.
+PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "successful"}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

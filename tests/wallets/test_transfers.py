@@ -7,8 +7,9 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
 
+from courses.services import create_course, enroll_with_credits
 from credits_project.exceptions import InvalidInput
-from tests.factories import balance_of, make_staff, make_user, wallet_of
+from tests.factories import balance_of, make_coach, make_staff, make_user, wallet_of
 from wallets import selectors, services
 from wallets.exceptions import InsufficientCredits, TransferKeyReused, WalletFrozen
 
@@ -180,6 +181,40 @@ def test_a_reversal_is_a_linked_transfer_the_other_way_once():
 
     assert (first.reverses_id, again.pk) == (transfer.pk, first.pk)
     assert (balance_of(payer), balance_of(payee)) == (10, 0)
+
+
+def test_what_another_process_booked_is_not_reversed_here():
+    staff, learner = make_staff("finance"), make_user("learner", balance="10.00")
+    course = create_course(
+        coach=make_coach(), title="Tea", price=Decimal("4.00"), status="published"
+    )
+    enrollment = enroll_with_credits(learner=learner, course_id=course.pk)
+
+    with pytest.raises(InvalidInput) as refusal:
+        services.reverse_transfer(
+            transfer_id=enrollment.transfer_id, actor=staff, reason="wrong"
+        )
+
+    assert refusal.value.field == "transfer_id"
+    assert balance_of(learner) == 6
+
+
+def test_a_reversal_of_a_reversal_books_the_first_one_again():
+    staff, payer, payee = (
+        make_staff("finance"),
+        make_user("payer", balance="10.00"),
+        make_user("payee"),
+    )
+    transfer = services.transfer_credits(
+        from_user_id=payer.pk, to_user_id=payee.pk, amount=Decimal("4.00")
+    )
+    back = services.reverse_transfer(
+        transfer_id=transfer.pk, actor=staff, reason="wrong"
+    )
+
+    services.reverse_transfer(transfer_id=back.pk, actor=staff, reason="was right")
+
+    assert balance_of(payee) == 4
 
 
 def test_a_reversal_of_what_is_spent_is_refused():

@@ -29,7 +29,9 @@ TRANSFER_TYPES: Final = (
     CreditTransaction.Type.BONUS,
     CreditTransaction.Type.ADJUSTMENT,
 )
-_OTHERS_KEYS: Final = ("purchase:", "enrollment:", "withdrawal:", "reversal:")
+# Keys of the processes, which undo their own, and of reversals.
+_PROCESSES_KEYS: Final = ("purchase:", "enrollment:", "withdrawal:")
+_OTHERS_KEYS: Final = (*_PROCESSES_KEYS, "reversal:")
 
 
 @transaction.atomic
@@ -191,16 +193,23 @@ def reverse_transfer(
 ) -> CreditTransfer:
     """Undo a transfer by a new one that names it, once. Return the new one.
 
+    What a purchase, an enrollment or a withdrawal booked is undone by its own refund or
+    reversal, which knows what else has to change, and not here.
+
     Raises:
         InsufficientCredits: a wallet no longer has what it received.
         WalletFrozen: a wallet that would give back is frozen.
-        InvalidInput: no reason is given.
+        InvalidInput: no reason is given, or the transfer is another process's.
         CreditTransfer.DoesNotExist: there is no such transfer.
     """
     if not reason.strip():
         raise InvalidInput("reason", "Say why it is reversed.", reason="required")
     _check_text(reason, field="reason", longest=500)
     original = CreditTransfer.objects.get(pk=transfer_id)
+    if original.key.startswith(_PROCESSES_KEYS):
+        raise InvalidInput(
+            "transfer_id", "This transfer is undone by a refund of what caused it."
+        )
     legs = [
         Leg(
             wallet_id=leg.wallet_id,
