@@ -17,9 +17,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from credits_project import idempotency
+from credits_project import idempotency, retries
 from credits_project.exceptions import NotFound
 from credits_project.filters import read_parameters
+from credits_project.ids import new_id
 from credits_project.pagination import ListView
 from wallets import selectors, services, statement_files
 from wallets.models import CreditTransaction, CreditTransfer, CreditWallet
@@ -34,6 +35,7 @@ from wallets.serializers import (
     TransferInput,
     TransferOutput,
 )
+from wallets.services.transfers import ClientScope
 
 
 class BalanceView(APIView):
@@ -121,11 +123,14 @@ class TransferList(APIView):
         """Send credits to the user who has the e-mail address."""
         if not settings.USER_TRANSFERS_ENABLED:
             raise NotFound("Transfers between users are switched off.")
-        key = idempotency.key_of(request)
+        key = _key_of(request)
         body = TransferInput(data=request.data)
         body.is_valid(raise_exception=True)
-        transfer = services.send_credits(
-            sender=request.user, idempotency_key=key, **body.validated_data
+        transfer = retries.run(
+            lambda: services.send_credits(
+                sender=request.user, idempotency_key=key, **body.validated_data
+            ),
+            find=lambda: _find("transfers", request, key),
         )
         own = [leg for leg in transfer.legs if leg.amount < 0]
         return _created(transfer, own)
@@ -152,11 +157,14 @@ class RpcTransferCredits(APIView):
     )
     def post(self, request: Request) -> Response:
         """Move credits and return both sides."""
-        key = idempotency.key_of(request)
+        key = _key_of(request)
         body = RpcTransferInput(data=request.data)
         body.is_valid(raise_exception=True)
-        transfer = services.transfer_for_client(
-            actor=request.user, idempotency_key=key, **body.validated_data
+        transfer = retries.run(
+            lambda: services.transfer_for_client(
+                actor=request.user, idempotency_key=key, **body.validated_data
+            ),
+            find=lambda: _find("rpc", request, key),
         )
         return _created(transfer, transfer.legs, with_key=True)
 
@@ -165,6 +173,18 @@ def _wallet_id(request: Request) -> uuid.UUID:
     user_id = request.user.pk
     assert user_id is not None, "the permission lets signed-in users through only"
     return services.wallet_id_of(user_id=user_id)
+
+
+def _key_of(request: Request) -> str:
+    # Where the client sent none it gets one that nobody else knows: should the
+    # connection be lost, what was booked is found by it.
+    return idempotency.key_of(request) or str(new_id())
+
+
+def _find(scope: ClientScope, request: Request, key: str) -> CreditTransfer | None:
+    user_id = request.user.pk
+    assert user_id is not None, "the permission lets signed-in users through only"
+    return services.find_for_client(scope=scope, user_id=user_id, idempotency_key=key)
 
 
 def _created(

@@ -417,7 +417,7 @@ def test_the_remote_call_moves_credits_and_shows_both_sides():
         (row["amount"], row["balance_before"], row["balance_after"])
         for row in body["transactions"]
     ] == [("-4.00", "10.00", "6.00"), ("4.00", "0.00", "4.00")]
-    assert body["key"].startswith("transfer:")
+    assert body["key"].startswith("rpc:")
     assert CreditTransfer.objects.get(pk=body["id"]).actor == service
 
 

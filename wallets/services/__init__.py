@@ -13,6 +13,7 @@ from wallets.services.posting import (
     post_many,
 )
 from wallets.services.transfers import (
+    find_for_client,
     grant_credits,
     reverse_transfer,
     send_credits,
@@ -24,6 +25,7 @@ __all__ = [
     "Leg",
     "Posting",
     "TransactionType",
+    "find_for_client",
     "freeze_wallet",
     "grant_credits",
     "open_missing_wallets",

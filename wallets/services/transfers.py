@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
@@ -31,6 +31,8 @@ TRANSFER_TYPES: Final = (
 )
 # Keys of the processes, which undo their own, and of reversals.
 _PROCESSES_KEYS: Final = ("purchase:", "enrollment:", "withdrawal:")
+# The endpoints whose clients name their requests by a key.
+ClientScope = Literal["transfers", "rpc"]
 _OTHERS_KEYS: Final = (*_PROCESSES_KEYS, "reversal:")
 
 
@@ -127,6 +129,20 @@ def transfer_for_client(
     """
     key = _client_key("rpc", actor.pk, idempotency_key)
     return transfer_credits(actor=actor, key=key, **arguments)
+
+
+def find_for_client(
+    *, scope: ClientScope, user_id: int, idempotency_key: str
+) -> CreditTransfer | None:
+    """Return what `send_credits` or `transfer_for_client` booked under a client's key.
+
+    For a request whose connection was lost; the transactions are in `legs`.
+    """
+    key = _key_of_client(scope, user_id, idempotency_key)
+    transfer = CreditTransfer.objects.filter(key=key).first()
+    if transfer is not None:
+        transfer.legs = list(transfer.transactions.order_by("pk"))
+    return transfer
 
 
 @transaction.atomic
@@ -237,11 +253,16 @@ def _wallet_of_user(user_id: int, *, field: str) -> uuid.UUID:
     return wallet_id_of(user_id=user_id)
 
 
-def _client_key(scope: str, user_id: int, key: str | None) -> str | None:
-    """Return the transfer key of a client's key, which is the user's and endpoint's."""
+def _client_key(scope: ClientScope, user_id: int, key: str | None) -> str | None:
+    """Return the transfer key of a client's key, claimed for this transaction."""
     if key is None:
         return None
     idempotency.claim(user_id=user_id, scope=scope, key=key)
+    return _key_of_client(scope, user_id, key)
+
+
+def _key_of_client(scope: ClientScope, user_id: int, key: str) -> str:
+    """Return the transfer key of a client's key, which is the user's and endpoint's."""
     # A digest: the client's key alone may be as long as a transfer key.
     digest = hashlib.sha256(key.encode()).hexdigest()
     return f"{scope}:{user_id}:{digest}"
