@@ -10,27 +10,32 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import psycopg
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import IntegrityError, connection
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections
 
 from wallets.models import CreditTransaction, CreditTransfer, CreditWallet
 
-# (id, balance, held, sequence, frozen_at, code, updated_at)
-LockedRow = tuple[
-    uuid.UUID, Decimal, Decimal, int, datetime | None, str | None, datetime
-]
+# (id, balance, held, sequence, frozen_at, code)
+LockedRow = tuple[uuid.UUID, Decimal, Decimal, int, datetime | None, str | None]
 
-# The outer join gives the time also where no transfer has one of the keys. It is the
-# time of the statement, which begins when the locks are ours.
+# What is posted now gets the time at which the locks were ours, and never an earlier
+# one than its wallets already have, whatever the clock does. The outer join gives it
+# also where no transfer has one of the keys.
 _LOOK_UP: Final = """
-SELECT statement_timestamp(), found.id, found.key, found.description, found.actor_id,
-    found.reverses_id, found.metadata, found.created_at
+SELECT greatest(
+        statement_timestamp(),
+        (SELECT max(updated_at) FROM credit_wallets WHERE id = ANY ($2::uuid[]))
+    )::text,
+    found.id, found.key, found.description, found.actor_id, found.reverses_id,
+    found.metadata, found.created_at
 FROM (SELECT) AS one LEFT JOIN credit_transfers AS found ON found.key = ANY ($1::text[])
 """
 
@@ -39,14 +44,16 @@ FROM (SELECT) AS one LEFT JOIN credit_transfers AS found ON found.key = ANY ($1:
 _WRITE: Final = """
 WITH moved AS (
     UPDATE credit_wallets AS wallet
-    SET balance = became.balance, sequence = became.sequence, updated_at = $1
+    SET balance = became.balance, sequence = became.sequence,
+        updated_at = $1::timestamptz
     FROM unnest($2::uuid[], $3::numeric[], $4::bigint[])
         AS became (id, balance, sequence)
     WHERE wallet.id = became.id
 ), opened AS (
     INSERT INTO credit_transfers
         (id, key, description, actor_id, reverses_id, metadata, created_at)
-    SELECT id, key, description, actor_id, reverses_id, metadata::jsonb, $1
+    SELECT id, key, description, actor_id, reverses_id, metadata::jsonb,
+        $1::timestamptz
     FROM unnest($5::uuid[], $6::text[], $7::text[], $8::int[], $9::uuid[], $10::text[])
         AS new (id, key, description, actor_id, reverses_id, metadata)
 )
@@ -62,42 +69,62 @@ FROM unnest($11::uuid[], $12::uuid[], $13::bigint[], $14::text[],
 RETURNING id, wallet_id, sequence
 """
 
+_TRANSFER_FIELDS: Final = [
+    field.attname for field in CreditTransfer._meta.concrete_fields
+]
+_TRANSACTION_FIELDS: Final = [
+    field.attname for field in CreditTransaction._meta.concrete_fields
+]
+# One cursor for each of the driver's connections: making one costs as much as its use.
+_cursors: WeakKeyDictionary[Any, psycopg.RawCursor[Any]] = WeakKeyDictionary()
+
 
 def lock_wallets(wallet_ids: Collection[uuid.UUID]) -> list[LockedRow]:
     """Lock wallets until the transaction ends, in the order of their primary keys."""
     return _rows(_lock_statement(), [_array(wallet_ids)])
 
 
-def transfers_by_key(keys: Collection[str]) -> tuple[datetime, list[CreditTransfer]]:
-    """Return the database's time, and the transfers that have one of the keys."""
-    rows = _rows(_LOOK_UP, [_text_array(keys)])
+def look_up(
+    keys: Collection[str], wallet_ids: Collection[uuid.UUID]
+) -> tuple[str, list[CreditTransfer]]:
+    """Return the time to post at, and the transfers that have one of the keys.
+
+    The time is PostgreSQL's text for it, to be handed to `write`.
+    """
+    rows = _rows(_LOOK_UP, [_text_array(keys), _array(wallet_ids)])
     found = [
-        CreditTransfer(
-            id=row[1],
-            key=row[2],
-            description=row[3],
-            actor_id=row[4],
-            reverses_id=row[5],
-            metadata=json.loads(row[6]),
-            created_at=row[7],
-        )
+        _transfer(*row[1:6], json.loads(row[6]), row[7])
         for row in rows
         if row[1] is not None
     ]
-    for transfer in found:
-        _loaded(transfer)
     return rows[0][0], found
+
+
+@dataclass(slots=True)
+class NewTransfer:
+    """A transfer that is decided and not yet written.
+
+    Its legs are (wallet_id, sequence, transaction_type, amount, before, after).
+    """
+
+    id: uuid.UUID
+    key: str
+    description: str
+    actor_id: int | None
+    reverses_id: uuid.UUID | None
+    metadata: dict[str, Any]
+    legs: list[tuple[uuid.UUID, int, str, Decimal, Decimal, Decimal]]
 
 
 def write(
     *,
-    at: datetime,
+    at: str,
     balances: Sequence[tuple[uuid.UUID, Decimal, int]],
-    transfers: Sequence[CreditTransfer],
-) -> None:
-    """Write wallets' new (id, balance, sequence) and transfers with their `legs`.
+    transfers: Sequence[NewTransfer],
+) -> list[CreditTransfer]:
+    """Write wallets' new (id, balance, sequence) and transfers with their legs.
 
-    Fills in the ids of the transactions, and the time.
+    Return the transfers as they are in the database now.
 
     Raises:
         IntegrityError: a constraint or guard refuses; see `constraint_of`.
@@ -114,23 +141,13 @@ def write(
             _array(transfer.actor_id or "NULL" for transfer in transfers),
             _array(transfer.reverses_id or "NULL" for transfer in transfers),
             _text_array(_json(transfer.metadata) for transfer in transfers),
-            _array(leg.transfer_id for leg in legs),
-            _array(leg.wallet_id for leg in legs),
-            _array(leg.sequence for leg in legs),
-            _text_array(leg.transaction_type for leg in legs),
-            _array(leg.amount for leg in legs),
-            _array(leg.balance_before for leg in legs),
-            _array(leg.balance_after for leg in legs),
+            _array(transfer.id for transfer in transfers for _ in transfer.legs),
+            *(_array(column) for column in _columns(legs)),
         ],
     )
     ids = {(row[1], row[2]): row[0] for row in rows}
-    for transfer in transfers:
-        transfer.created_at = at
-        _loaded(transfer)
-    for leg in legs:
-        leg.id = ids[leg.wallet_id, leg.sequence]
-        leg.created_at = at
-        _loaded(leg)
+    created_at = datetime.fromisoformat(at)
+    return [_booked(transfer, created_at, ids) for transfer in transfers]
 
 
 def constraint_of(error: IntegrityError) -> str:
@@ -149,9 +166,7 @@ def _lock_statement() -> str:
         CreditWallet.objects.select_for_update(of=("self",), no_key=True)
         .filter(pk__in=[uuid.UUID(int=0)])
         .order_by("pk")
-        .values_list(
-            "pk", "balance", "held", "sequence", "frozen_at", "code", "updated_at"
-        )
+        .values_list("pk", "balance", "held", "sequence", "frozen_at", "code")
     )
     statement, _ = wallets.query.sql_with_params()
     assert statement.count("IN (%s)") == 1
@@ -159,10 +174,15 @@ def _lock_statement() -> str:
 
 
 def _rows(statement: str, parameters: list[Any]) -> list[Any]:
-    connection.ensure_connection()
-    connection.validate_no_broken_transaction()
-    with connection.wrap_database_errors:
-        cursor = psycopg.RawCursor(connection.connection)
+    # Once, and not through Django's proxy, which looks the thread's up at each use.
+    database = connections[DEFAULT_DB_ALIAS]
+    database.ensure_connection()
+    database.validate_no_broken_transaction()
+    driver: Any = database.connection
+    with database.wrap_database_errors:
+        cursor = _cursors.get(driver)
+        if cursor is None:
+            cursor = _cursors[driver] = psycopg.RawCursor(driver)
         return cursor.execute(statement, parameters, prepare=True).fetchall()
 
 
@@ -188,7 +208,35 @@ def _json(metadata: dict[str, Any]) -> str:
     return json.dumps(metadata, cls=DjangoJSONEncoder) if metadata else "{}"
 
 
-def _loaded(row: CreditTransfer | CreditTransaction) -> None:
-    """Mark a row that was made in memory as one that the database has."""
-    row._state.adding = False
-    row._state.db = connection.alias
+def _columns(rows: list[Any]) -> Iterable[tuple[Any, ...]]:
+    return zip(*rows, strict=True)
+
+
+# Made as the ORM makes what it loads: by position, in the order of the model's fields.
+
+
+def _transfer(*values: Any) -> CreditTransfer:
+    return CreditTransfer.from_db(DEFAULT_DB_ALIAS, _TRANSFER_FIELDS, values)
+
+
+def _booked(
+    new: NewTransfer, created_at: datetime, ids: dict[tuple[uuid.UUID, int], int]
+) -> CreditTransfer:
+    transfer = _transfer(
+        new.id,
+        new.key,
+        new.description,
+        new.actor_id,
+        new.reverses_id,
+        new.metadata,
+        created_at,
+    )
+    transfer.legs = [
+        CreditTransaction.from_db(
+            DEFAULT_DB_ALIAS,
+            _TRANSACTION_FIELDS,
+            (ids[leg[0], leg[1]], new.id, *leg, created_at),
+        )
+        for leg in new.legs
+    ]
+    return transfer

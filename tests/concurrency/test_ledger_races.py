@@ -46,7 +46,6 @@ def lock_nothing(
                 sequence=wallet.sequence,
                 is_frozen=False,
                 may_be_negative=wallet.code is not None,
-                updated_at=wallet.updated_at,
             )
             for wallet in CreditWallet.objects.filter(pk__in=wallet_ids)
         }

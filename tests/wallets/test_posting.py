@@ -137,7 +137,7 @@ def test_a_key_used_by_others_meanwhile_is_refused_by_the_database(monkeypatch):
     services.post(*legs_of_two(payer, payee, "4.00"), key="t:1")
     # As it looks to the one whose look-up came before the other's commit.
     monkeypatch.setattr(
-        "wallets.services.posting._booked", lambda keys: (timezone.now(), {})
+        "wallets.services.posting._booked", lambda keys, ids: (str(timezone.now()), {})
     )
 
     from django.db import transaction

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
@@ -33,6 +32,7 @@ from wallets.models import (
     CreditTransfer,
     CreditWallet,
 )
+from wallets.statements import NewTransfer
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,6 @@ class _LockedWallet:
     sequence: int
     is_frozen: bool
     may_be_negative: bool
-    updated_at: datetime
     is_changed: bool = False
 
 
@@ -129,21 +128,19 @@ def post_many(postings: Sequence[Posting]) -> list[CreditTransfer]:
         _assert_well_formed(posting)
     with _transaction():
         wallets = _lock({leg.wallet_id for p in postings for leg in p.legs})
-        now, booked = _booked({posting.key for posting in postings})
-        transfers: list[CreditTransfer] = []
-        new: list[CreditTransfer] = []
+        at, booked = _booked({posting.key for posting in postings}, wallets)
+        new: dict[str, NewTransfer] = {}
         for posting in postings:
-            transfer = booked.get(posting.key)
-            if transfer is None:
-                transfer = _decide(posting, wallets)
-                new.append(transfer)
-                booked[posting.key] = transfer
+            if posting.key in booked:
+                _replay(booked[posting.key], posting)
+            elif posting.key in new:
+                _require_same_legs(new[posting.key].legs, posting)
             else:
-                transfer = _replay(transfer, posting)
-            transfers.append(transfer)
+                new[posting.key] = _decide(posting, wallets)
         if new:
-            _write(new, wallets, now=now)
-    return transfers
+            written = _write(list(new.values()), wallets, at=at)
+            booked |= {transfer.key: transfer for transfer in written}
+    return [booked[posting.key] for posting in postings]
 
 
 def _transaction() -> AbstractContextManager[Any]:
@@ -174,60 +171,60 @@ def _lock(wallet_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, _LockedWallet]:
             is_frozen=frozen_at is not None,
             may_be_negative=code is not None
             and code.partition(":")[0] in MAY_BE_NEGATIVE,
-            updated_at=updated_at,
         )
-        for (
-            pk,
-            balance,
-            held,
-            sequence,
-            frozen_at,
-            code,
-            updated_at,
-        ) in statements.lock_wallets(wanted)
+        for pk, balance, held, sequence, frozen_at, code in statements.lock_wallets(
+            wanted
+        )
     }
     if missing := wanted - wallets.keys():
         raise CreditWallet.DoesNotExist(f"no wallet {missing}")
     return wallets
 
 
-def _booked(keys: set[str]) -> tuple[datetime, dict[str, CreditTransfer]]:
-    """Return the time, and the transfers that already have one of the keys."""
+def _booked(
+    keys: set[str], wallet_ids: Collection[uuid.UUID]
+) -> tuple[str, dict[str, CreditTransfer]]:
+    """Return the time to post at, and the transfers that have one of the keys."""
     # Looked up under the locks: a repeat that runs at the same time has either
     # committed its transfer by now or is still waiting for these wallets.
-    now, found = statements.transfers_by_key(keys)
+    at, found = statements.look_up(keys, wallet_ids)
     for transfer in found:
         transfer.is_replay = True
-    return now, {transfer.key: transfer for transfer in found}
+    return at, {transfer.key: transfer for transfer in found}
 
 
-def _replay(transfer: CreditTransfer, posting: Posting) -> CreditTransfer:
-    """Return what the key named the first time, in the order of the legs now."""
-    legs = transfer.legs if hasattr(transfer, "legs") else transfer.transactions.all()
-    by_wallet = {leg.wallet_id: leg for leg in legs}
-    wanted = {leg.wallet_id: (leg.amount, leg.transaction_type) for leg in posting.legs}
-    if wanted != {
-        wallet_id: (leg.amount, leg.transaction_type)
-        for wallet_id, leg in by_wallet.items()
+def _replay(transfer: CreditTransfer, posting: Posting) -> None:
+    """Have what the key named the first time in the order of the legs now."""
+    legs = {leg.wallet_id: leg for leg in transfer.transactions.all()}
+    _require_same_legs(
+        [
+            (leg.wallet_id, leg.sequence, leg.transaction_type, leg.amount)
+            for leg in legs.values()
+        ],
+        posting,
+    )
+    transfer.legs = [legs[leg.wallet_id] for leg in posting.legs]
+
+
+def _require_same_legs(legs: Sequence[tuple[Any, ...]], posting: Posting) -> None:
+    known = {leg[0]: (leg[2], leg[3]) for leg in legs}
+    if known != {
+        leg.wallet_id: (leg.transaction_type, leg.amount) for leg in posting.legs
     }:
         raise TransferKeyReused(posting.key)
-    transfer.legs = [by_wallet[leg.wallet_id] for leg in posting.legs]
-    return transfer
 
 
-def _decide(
-    posting: Posting, wallets: dict[uuid.UUID, _LockedWallet]
-) -> CreditTransfer:
+def _decide(posting: Posting, wallets: dict[uuid.UUID, _LockedWallet]) -> NewTransfer:
     """Move the credits in memory, or refuse."""
-    transfer = CreditTransfer(
+    transfer = NewTransfer(
         id=new_id(),
         key=posting.key,
         description=posting.description,
         actor_id=posting.actor_id,
         reverses_id=posting.reverses_id,
         metadata=posting.metadata,
+        legs=[],
     )
-    transfer.legs = []
     for leg in posting.legs:
         wallet = wallets[leg.wallet_id]
         before, after = wallet.balance, wallet.balance + leg.amount
@@ -242,42 +239,34 @@ def _decide(
         wallet.balance = after
         wallet.sequence += 1
         wallet.is_changed = True
+        kind = leg.transaction_type
         transfer.legs.append(
-            CreditTransaction(
-                transfer_id=transfer.id,
-                wallet_id=leg.wallet_id,
-                sequence=wallet.sequence,
-                transaction_type=leg.transaction_type,
-                amount=leg.amount,
-                balance_before=before,
-                balance_after=after,
-            )
+            (leg.wallet_id, wallet.sequence, kind, leg.amount, before, after)
         )
     return transfer
 
 
 def _write(
-    transfers: list[CreditTransfer],
+    transfers: list[NewTransfer],
     wallets: dict[uuid.UUID, _LockedWallet],
     *,
-    now: datetime,
-) -> None:
+    at: str,
+) -> list[CreditTransfer]:
     """Write wallets, transfers and transactions in one statement."""
-    # Within a wallet times never go back, even when the clock does.
-    at = max(now, *(wallet.updated_at for wallet in wallets.values()))
     balances = [
         (wallet_id, wallet.balance, wallet.sequence)
         for wallet_id, wallet in wallets.items()
         if wallet.is_changed
     ]
     try:
-        statements.write(at=at, balances=balances, transfers=transfers)
+        written = statements.write(at=at, balances=balances, transfers=transfers)
     except IntegrityError as error:
         # Only other wallets' locks can have let a second user of the key get this far.
         if statements.constraint_of(error) == _UNIQUE_KEY:
             raise TransferKeyReused(transfers[0].key) from error
         raise
     transaction.on_commit(partial(_log, [transfer.key for transfer in transfers]))
+    return written
 
 
 def _log(keys: list[str]) -> None:
