@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -66,7 +67,11 @@ def test_two_transfers_without_a_key_are_two():
 )
 def test_bad_input_is_refused_by_the_name_of_its_field(field: str, change: dict):
     payer, payee = make_user("payer", balance="10.00"), make_user("payee")
-    good = {"from_user_id": payer.pk, "to_user_id": payee.pk, "amount": Decimal("1")}
+    good: dict[str, Any] = {
+        "from_user_id": payer.pk,
+        "to_user_id": payee.pk,
+        "amount": Decimal("1"),
+    }
 
     with pytest.raises(InvalidInput) as refusal:
         services.transfer_credits(**{**good, **change})
@@ -86,7 +91,7 @@ def test_nobody_transfers_to_themselves():
 
 def test_a_key_with_another_description_names_another_transfer_and_is_refused():
     payer, payee = make_user("payer", balance="10.00"), make_user("payee")
-    same = {
+    same: dict[str, Any] = {
         "from_user_id": payer.pk,
         "to_user_id": payee.pk,
         "amount": Decimal("1.00"),
@@ -110,7 +115,7 @@ def test_a_bonus_comes_out_of_the_promotions():
 
 def test_an_adjustment_may_take_credits_that_are_there_and_no_more():
     staff, user = make_staff("finance"), make_user("user", balance="5.00")
-    take = {
+    take: dict[str, Any] = {
         "user_id": user.pk,
         "reason": "counted twice",
         "transaction_type": "adjustment",
@@ -136,7 +141,11 @@ def test_an_adjustment_may_take_credits_that_are_there_and_no_more():
 )
 def test_a_grant_that_is_none_is_refused(field: str, change: dict):
     user = make_user("user")
-    good = {"user_id": user.pk, "amount": Decimal("1.00"), "reason": "test"}
+    good: dict[str, Any] = {
+        "user_id": user.pk,
+        "amount": Decimal("1.00"),
+        "reason": "test",
+    }
 
     with pytest.raises(InvalidInput) as refusal:
         services.grant_credits(**{**good, **change})
@@ -189,6 +198,8 @@ def test_what_another_process_booked_is_not_reversed_here():
         coach=make_coach(), title="Tea", price=Decimal("4.00"), status="published"
     )
     enrollment = enroll_with_credits(learner=learner, course_id=course.pk)
+
+    assert enrollment.transfer_id is not None
 
     with pytest.raises(InvalidInput) as refusal:
         services.reverse_transfer(
