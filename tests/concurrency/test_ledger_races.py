@@ -17,6 +17,7 @@ from django.db import IntegrityError, OperationalError
 from tests.concurrency.threads import in_threads, kinds
 from tests.factories import balance_of, make_user, wallet_of
 from wallets import services
+from wallets.exceptions import TransferKeyReused
 from wallets.models import CreditHold, CreditWallet
 from wallets.services import Leg
 from wallets.services import posting as posting_module
@@ -136,7 +137,7 @@ def test_without_the_lock_the_unique_key_books_it_once(monkeypatch):
 
     refused = [o for o in outcomes if isinstance(o, Exception)]
     assert len(refused) == 1
-    assert isinstance(refused[0], IntegrityError | services.posting.TransferKeyReused)
+    assert isinstance(refused[0], IntegrityError | TransferKeyReused)
     assert CreditWallet.objects.get(pk=payee).balance == 3
 
 
