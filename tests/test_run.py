@@ -28,17 +28,18 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def environment(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[pytest.MonkeyPatch]:
+def environment(tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
     """An environment that says nothing about the system; restored afterwards."""
     before = dict(os.environ)
     for name in (*demo_environment.NAMES, "DATABASE_URL", "DEBUG"):
         os.environ.pop(name, None)
     os.environ["PORT"] = str(free_port())
-    # A developer's `.env` is none of these tests' business.
-    monkeypatch.setattr(demo_environment, "BASE_DIR", tmp_path)
-    yield monkeypatch
+    # Not pytest's own: that one is undone after this fixture, and would take away again
+    # what was restored, DATABASE_URL for one.
+    with pytest.MonkeyPatch.context() as patch:
+        # A developer's `.env` is none of these tests' business.
+        patch.setattr(demo_environment, "BASE_DIR", tmp_path)
+        yield patch
     os.environ.clear()
     os.environ.update(before)
 
