@@ -30,6 +30,8 @@ PRODUCTION := env -u DEBUG \
 help:
 	@echo "make run     the whole system on this machine, until Ctrl-C (PORT=8000)"
 	@echo "make test    all tests (ARGS=… for pytest)"
+	@echo "make crash   kill -9 of web workers and PostgreSQL (CRASHES=300)"
+	@echo "make bank    random transfers against snapshots (BANK_OPERATIONS=2000)"
 	@echo "make lint    style, types, migrations, settings for production"
 	@echo "make format  put the code in order"
 
@@ -93,3 +95,14 @@ $(VENV)/.made:
 		fi; \
 	done; \
 	echo "Python 3.11 or newer is needed and was not found: install it, or name it with PYTHON=…" >&2; exit 1
+
+# Longer than in the tests. CRASHES=300 make crash, CRASH_SEED=… for the same again.
+crash: export CRASHES := $(or $(CRASHES),60)
+crash: $(VENV)/.installed-dev
+	@$(PY) -m pytest tests/crash -s $(ARGS)
+
+# BANK_OPERATIONS=… of each client, BANK_SEED=… for the same again.
+bank: export BANK_OPERATIONS := $(or $(BANK_OPERATIONS),2000)
+bank: $(VENV)/.installed-dev
+	@$(PY) -m pytest tests/bank -s $(ARGS)
+.PHONY: crash bank

@@ -132,21 +132,27 @@ class CarelessDoor:
 
     def transfer(self, order: Order) -> Answer:
         """Move the credits without a lock."""
-        with self._connection.transaction():
-            payer = self._look(order.payer)
-            payee = self._look(order.payee)
-            if payer["balance"] < order.amount:
-                return Answer(outcome="refused", status="insufficient-credits")
-            # Thinking takes a moment, in which others look at the same balances.
-            time.sleep(0.002)
-            transfer = self._connection.execute(
-                "INSERT INTO credit_transfers (id, description)"
-                " VALUES (gen_random_uuid(), %s) RETURNING id::text",
-                [order.name],
-            ).fetchone()
-            assert transfer is not None
-            first = self._write(transfer[0], payer, -order.amount)
-            second = self._write(transfer[0], payee, order.amount)
+        try:
+            with self._connection.transaction():
+                return self._move(order)
+        except psycopg.errors.DeadlockDetected as error:
+            return Answer(outcome="unknown", status=type(error).__name__)
+
+    def _move(self, order: Order) -> Answer:
+        payer = self._look(order.payer)
+        payee = self._look(order.payee)
+        if payer["balance"] < order.amount:
+            return Answer(outcome="refused", status="insufficient-credits")
+        # Thinking takes a moment, in which others look at the same balances.
+        time.sleep(0.002)
+        transfer = self._connection.execute(
+            "INSERT INTO credit_transfers (id, description)"
+            " VALUES (gen_random_uuid(), %s) RETURNING id::text",
+            [order.name],
+        ).fetchone()
+        assert transfer is not None
+        first = self._write(transfer[0], payer, -order.amount)
+        second = self._write(transfer[0], payee, order.amount)
         return Answer(
             outcome="done",
             status="done",

@@ -23,6 +23,7 @@ from django.db import connections
 from credits_project import embedded_postgres
 from tests.bank.web import Web
 from tests.factories import PASSWORD, make_user
+from wallets import proof
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -95,6 +96,14 @@ class Machine:
     players: list[str]
     emails: list[str]
 
+    def breaks(self) -> list[proof.Break]:
+        """Return every place where the books are wrong."""
+        try:
+            return proof.breaks()
+        finally:
+            # Nothing of this process's own is to be among what is killed.
+            connections.close_all()
+
 
 @contextmanager
 def running_machine(*, players: int, clients: int) -> Iterator[Machine]:
@@ -111,7 +120,6 @@ def running_machine(*, players: int, clients: int) -> Iterator[Machine]:
             with _django_on(postgres.url), Web(postgres.url) as web:
                 people = [make_user("player", balance="50.00") for _ in range(players)]
                 emails = _make_api_clients(clients)
-                # None of this process's own is to be among what is killed.
                 connections.close_all()
                 if settings := os.environ.get("CRASH_POSTGRES", ""):
                     postgres.set(settings)

@@ -29,7 +29,6 @@ from tests.crash.killers import Killer
 from tests.crash.lying_disk import LyingDisk
 from tests.crash.machine import Machine, running_machine
 from tests.factories import PASSWORD
-from wallets import proof
 
 CRASHES = int(os.environ.get("CRASHES") or 12)
 SEED = int(os.environ.get("CRASH_SEED") or secrets.randbelow(2**32))
@@ -84,7 +83,7 @@ def test_no_crash_loses_or_doubles_a_transfer(machine, tmp_path):
     sys.stdout.write(f"clients: {dict(history.counts())}\n")
     closing = read_books(machine.postgres.url)
     assert judge(history, opening=opening, closing=closing) == []
-    assert proof.breaks() == []
+    assert machine.breaks() == []
     assert sum(killer.killed.values()) == CRASHES
 
 
@@ -106,4 +105,4 @@ def test_a_disk_that_only_said_it_had_written_is_found_out(machine, tmp_path):
     mistakes = judge(History.of(tmp_path), opening=opening, closing=closing)
     assert "lost" in {mistake.kind for mistake in mistakes}
     # By themselves the books look as if nothing had happened.
-    assert proof.breaks() == []
+    assert machine.breaks() == []
