@@ -80,8 +80,7 @@ class Command(BaseCommand):
                 if verbosity:
                     self.stdout.write(f"{title}: {len(part)} statements.")
                 for statement in part:
-                    # The driver's own cursor: nothing of Django's reads `sql.SQL`.
-                    cursor.cursor.execute(statement)
+                    cursor.execute(statement)
         if left := differences(database, names):
             raise CommandError("\n".join(["It is applied, but:", *left]))
         if verbosity:
