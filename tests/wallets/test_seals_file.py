@@ -62,6 +62,22 @@ def test_a_line_that_is_no_seal_is_found(sealed: str, line: bytes):
     assert found() == ["file: line 3 is not a seal"]
 
 
+@pytest.mark.parametrize(
+    ("written", "rewritten"), [(b": ", b":  "), (b'"number": 2', b'"number": "2"')]
+)
+def test_a_line_written_in_another_way_is_no_seal(
+    sealed: str, written: bytes, rewritten: bytes
+):
+    story()
+    first, second = lines(sealed)
+    Path(sealed).write_bytes(first + second.replace(written, rewritten))
+
+    assert found() == [
+        "file: line 2 is not a seal",
+        "seal 2: is missing in the file: lines were removed",
+    ]
+
+
 def test_a_line_that_stands_twice_is_found(sealed: str):
     story()
     Path(sealed).write_bytes(b"".join([*lines(sealed), lines(sealed)[0]]))
