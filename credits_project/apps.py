@@ -9,4 +9,4 @@ class CreditsProjectConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks."""
-        from credits_project import checks  # noqa: F401 - registers by being imported
+        from credits_project import checks, server_checks  # noqa: F401 - register by being imported

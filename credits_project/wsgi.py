@@ -6,6 +6,8 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from credits_project import server_checks
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "credits_project.settings")
 
-application = get_wsgi_application()
+application = server_checks.guarded(get_wsgi_application())
