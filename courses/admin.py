@@ -18,6 +18,7 @@ from credits_project.console import (
     ReadOnlyAdmin,
     TabularInline,
     ask_for_reason,
+    person,
 )
 from credits_project.exceptions import DomainError
 from credits_project.money import CENT
@@ -31,7 +32,7 @@ class CourseAdmin(ModelAdmin):
 
     list_display = (
         "title",
-        "coach",
+        "coach_email",
         "price",
         "commission_rate",
         "status",
@@ -59,6 +60,11 @@ class CourseAdmin(ModelAdmin):
     )
     readonly_fields = tuple(name for name in fields if name != "commission_rate")
     actions = ("archive",)
+
+    @admin.display(description="coach", ordering="coach__email")
+    def coach_email(self, course: Course) -> str:
+        """Return the coach's address, or the username of who has none."""
+        return person(course.coach)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return that coaches add courses, and nobody does here."""
@@ -177,7 +183,7 @@ class EnrollmentAdmin(ReadOnlyAdmin):
     @admin.display(description="learner", ordering="learner__email")
     def learner_email(self, enrollment: Enrollment) -> str:
         """Return the learner's address, or the username of who has none."""
-        return enrollment.learner.email or enrollment.learner.get_username()
+        return person(enrollment.learner)
 
     def has_refund_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may refund."""

@@ -40,6 +40,11 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
 
+def person(user: Any) -> str:
+    """Return how staff know a user: by the e-mail address, or else the username."""
+    return str(user.email or user.get_username())
+
+
 def ask_for_reason(
     model_admin: ModelAdmin,
     request: HttpRequest,

@@ -7,12 +7,15 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
-from credits_project import documentation, health, metrics, views
+from credits_project import documentation, health, metrics, package_admin, views
 from payments.pages import payment_return
 from payments.webhooks import paychangu_webhook
 
 # Staff sign in where everybody does, so that second factors and limits hold for them.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.site_header = admin.site.site_title = "Course Credits"
+admin.site.index_title = "Staff console"
+package_admin.replace(admin.site)
 
 api: list[URLPattern | URLResolver] = [
     path("me", views.Me.as_view()),

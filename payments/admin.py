@@ -15,6 +15,7 @@ from credits_project.console import (
     ReadOnlyAdmin,
     TabularInline,
     ask_for_reason,
+    person,
 )
 from credits_project.money import CENT
 from payments import services
@@ -126,10 +127,9 @@ class CreditPurchaseAdmin(ReadOnlyAdmin):
 
     list_display = (
         "tx_ref",
-        "user",
+        "buyer",
         "total",
-        "price",
-        "currency",
+        "cost",
         "status",
         "review_reason",
         "created_at",
@@ -153,6 +153,14 @@ class CreditPurchaseAdmin(ReadOnlyAdmin):
     @admin.display(description="credits")
     def total(self, purchase: CreditPurchase) -> str:
         return f"{purchase.total_credits}"
+
+    @admin.display(description="buyer", ordering="user__email")
+    def buyer(self, purchase: CreditPurchase) -> str:
+        return person(purchase.user)
+
+    @admin.display(description="price", ordering="price")
+    def cost(self, purchase: CreditPurchase) -> str:
+        return f"{purchase.price} {purchase.currency}"
 
     def has_recheck_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("payments.recheck_creditpurchase")

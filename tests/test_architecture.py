@@ -19,7 +19,7 @@ MAY_IMPORT = {
 }
 # The parts of `credits_project` that put the apps together. All others are for the
 # apps to build on, and know none of them.
-COMPOSES = {"views.py", "urls.py", "metrics.py", "demo.py"}
+COMPOSES = {"views.py", "urls.py", "metrics.py", "demo.py", "overview.py"}
 
 
 def modules_of(folder: str) -> list[Path]:

@@ -7,8 +7,15 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 
-from credits_project.console import ReadOnlyAdmin, TabularInline, ask_for_reason
+from credits_project.console import (
+    ReadOnlyAdmin,
+    TabularInline,
+    ask_for_reason,
+    person,
+)
 from credits_project.exceptions import DomainError
 from wallets import services
 from wallets.models import (
@@ -18,6 +25,7 @@ from wallets.models import (
     CreditTransfer,
     CreditWallet,
 )
+from wallets.system import PARTS, family_codes
 
 
 class HolderFilter(admin.SimpleListFilter):
@@ -39,6 +47,29 @@ class HolderFilter(admin.SimpleListFilter):
         return queryset
 
 
+class FamilyFilter(admin.SimpleListFilter):
+    """System wallets by what they stand for, all parts together."""
+
+    title = "family"
+    parameter_name = "family"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(family, family) for family in PARTS]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[CreditWallet]
+    ) -> QuerySet[CreditWallet]:
+        family: Any = self.value()
+        if family not in PARTS:
+            return queryset
+        return queryset.filter(code__in=family_codes(family))
+
+
+def holder_of(wallet: CreditWallet) -> str:
+    """Return whose wallet it is: a person's, or a system wallet's code."""
+    return wallet.code or person(wallet.user)
+
+
 @admin.register(CreditWallet)
 class CreditWalletAdmin(ReadOnlyAdmin):
     """Wallets, with freezing as the one thing that staff do to them."""
@@ -49,25 +80,50 @@ class CreditWalletAdmin(ReadOnlyAdmin):
         "held",
         "available",
         "sequence",
-        "is_frozen",
+        "frozen_at",
         "updated_at",
     )
-    list_filter = (HolderFilter, ("frozen_at", admin.EmptyFieldListFilter))
+    list_filter = (
+        HolderFilter,
+        FamilyFilter,
+        ("frozen_at", admin.EmptyFieldListFilter),
+    )
     list_select_related = ("user",)
     search_fields = ("user__email", "user__username", "code", "id")
     search_help_text = "E-mail, username, code or id"
     ordering = ("-updated_at", "pk")
+    fields = (
+        "id",
+        "holder",
+        "balance",
+        "held",
+        "available",
+        "sequence",
+        "frozen_at",
+        "frozen_reason",
+        "created_at",
+        "updated_at",
+        "statement",
+    )
+    readonly_fields = fields
     actions = ("freeze", "unfreeze")
 
     @admin.display(description="holder", ordering="user__email")
     def holder(self, wallet: CreditWallet) -> str:
-        if wallet.user is None:
-            return wallet.code or ""
-        return wallet.user.email or wallet.user.get_username()
+        return holder_of(wallet)
 
-    @admin.display(boolean=True, description="frozen")
-    def is_frozen(self, wallet: CreditWallet) -> bool:
-        return wallet.frozen_at is not None
+    @admin.display(description="transactions")
+    def statement(self, wallet: CreditWallet) -> str:
+        rows = reverse("admin:wallets_credittransaction_changelist")
+        holds = reverse("admin:wallets_credithold_changelist")
+        return format_html(
+            '<a href="{}?wallet__exact={}">All transactions</a>,'
+            ' <a href="{}?wallet__exact={}">all holds</a>',
+            rows,
+            wallet.pk,
+            holds,
+            wallet.pk,
+        )
 
     def has_freeze_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("wallets.freeze_wallet")
@@ -122,7 +178,7 @@ class TransactionInline(TabularInline):
 
     model = CreditTransaction
     fields = (
-        "wallet",
+        "holder",
         "sequence",
         "transaction_type",
         "amount",
@@ -132,6 +188,16 @@ class TransactionInline(TabularInline):
     readonly_fields = fields
     extra = 0
     can_delete = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CreditTransaction]:
+        """Return the rows with whose wallets they are, in the order of the wallets."""
+        rows: QuerySet[CreditTransaction] = super().get_queryset(request)
+        return rows.select_related("wallet__user").order_by("pk")
+
+    @admin.display(description="wallet")
+    def holder(self, row: CreditTransaction) -> str:
+        address = reverse("admin:wallets_creditwallet_change", args=[row.wallet_id])
+        return format_html('<a href="{}">{}</a>', address, holder_of(row.wallet))
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -157,20 +223,30 @@ class CreditTransactionAdmin(ReadOnlyAdmin):
 
     list_display = (
         "created_at",
-        "wallet",
+        "holder",
         "sequence",
         "transaction_type",
         "amount",
         "balance_before",
         "balance_after",
-        "transfer",
+        "cause",
     )
     list_filter = ("transaction_type",)
     list_select_related = ("wallet__user", "transfer")
     search_fields = ("wallet__user__email", "wallet__code", "transfer__key")
     search_help_text = "E-mail or code of the wallet, or key of the transfer"
     ordering = ("-id",)
-    show_full_result_count = False
+
+    @admin.display(description="wallet")
+    def holder(self, row: CreditTransaction) -> str:
+        return holder_of(row.wallet)
+
+    @admin.display(description="transfer")
+    def cause(self, row: CreditTransaction) -> str:
+        transfer = row.transfer
+        address = reverse("admin:wallets_credittransfer_change", args=[transfer.pk])
+        text = transfer.description or transfer.key
+        return format_html('<a href="{}">{}</a>', address, text)
 
 
 @admin.register(CreditHold)
@@ -179,7 +255,7 @@ class CreditHoldAdmin(ReadOnlyAdmin):
 
     list_display = (
         "key",
-        "wallet",
+        "holder",
         "amount",
         "reason",
         "releases_at",
@@ -189,6 +265,10 @@ class CreditHoldAdmin(ReadOnlyAdmin):
     list_select_related = ("wallet__user",)
     search_fields = ("key", "wallet__user__email")
     ordering = ("-id",)
+
+    @admin.display(description="wallet")
+    def holder(self, hold: CreditHold) -> str:
+        return holder_of(hold.wallet)
 
 
 @admin.register(CreditSeal)

@@ -117,7 +117,7 @@ def test_staff_set_up_a_second_factor_and_then_see_the_console(staff, page, sett
     page.wait_for_url(re.compile("/accounts/2fa/(recovery-codes/.*)?$"))
     page.goto("/admin/")
 
-    assert page.title().startswith("Site administration")
+    assert page.title().startswith("Staff console")
 
 
 def test_pages_fit_the_screens_of_phones_and_desks(page):

@@ -16,6 +16,7 @@ from credits_project.console import (
     ReadOnlyAdmin,
     TabularInline,
     ask_for_reason,
+    person,
 )
 from credits_project.exceptions import DomainError
 from withdrawals import services
@@ -34,7 +35,7 @@ class PayoutMethodAdmin(NumberAdmin):
     """Where coaches are paid."""
 
     list_display = (
-        "user",
+        "coach",
         "kind",
         "destination_name",
         "account_name",
@@ -47,6 +48,10 @@ class PayoutMethodAdmin(NumberAdmin):
     list_select_related = ("user",)
     search_fields = ("id", "user__email", "user__username", "account_name")
     ordering = ("-id",)
+
+    @admin.display(description="coach", ordering="user__email")
+    def coach(self, method: PayoutMethod) -> str:
+        return person(method.user)
 
 
 class AttemptInline(TabularInline):

@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from credits_project.console import ask_for_reason
+from credits_project.console import ask_for_reason, person
 from credits_project.exceptions import DomainError
 from withdrawals import services
 from withdrawals.admin.numbers import NumberAdmin
@@ -41,15 +41,13 @@ class WithdrawalRequestAdmin(NumberAdmin):
 
     list_display = (
         "requested_at",
-        "user",
+        "coach",
         "credits",
-        "net",
-        "currency",
+        "cost",
         "status",
-        "is_flagged",
-        "destination_name",
+        "flag",
+        "to",
         "account_name",
-        "number",
         "approvals",
     )
     list_filter = ("status", FlaggedFilter, "kind", "requested_at")
@@ -59,9 +57,17 @@ class WithdrawalRequestAdmin(NumberAdmin):
     ordering = ("-id",)
     actions = ("approve", "reject", "cancel", "confirm_not_sent", "clear_flag")
 
-    @admin.display(boolean=True, description="flagged")
-    def is_flagged(self, withdrawal: WithdrawalRequest) -> bool:
-        return withdrawal.flag != ""
+    @admin.display(description="coach", ordering="user__email")
+    def coach(self, withdrawal: WithdrawalRequest) -> str:
+        return person(withdrawal.user)
+
+    @admin.display(description="to be paid", ordering="net")
+    def cost(self, withdrawal: WithdrawalRequest) -> str:
+        return f"{withdrawal.net} {withdrawal.currency}"
+
+    @admin.display(description="to")
+    def to(self, withdrawal: WithdrawalRequest) -> str:
+        return f"{withdrawal.destination_name} {withdrawal.masked_number}"
 
     @admin.display(description="approvals")
     def approvals(self, withdrawal: WithdrawalRequest) -> str:
