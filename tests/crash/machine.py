@@ -16,7 +16,6 @@ from pathlib import Path
 
 import environ
 import psutil
-import psycopg
 from django.contrib.auth.models import Permission
 from django.db import connections
 
@@ -77,15 +76,6 @@ class Postgres:
                 continue
         psutil.wait_procs(processes[1:], timeout=20)
 
-    def set(self, settings: str) -> None:
-        """Change settings by hand, `name=value` each, and restart with them."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            for setting in settings.split():
-                name, _, value = setting.partition("=")
-                connection.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
-        self.stop()
-        self.start()
-
 
 @dataclass(frozen=True)
 class Machine:
@@ -118,11 +108,9 @@ def running_machine(*, players: int, clients: int) -> Iterator[Machine]:
             postgres.start()
             _migrate(postgres.url)
             with _django_on(postgres.url), Web(postgres.url) as web:
-                people = [make_user("player", balance="50.00") for _ in range(players)]
+                people = [make_user("player", balance="15.00") for _ in range(players)]
                 emails = _make_api_clients(clients)
                 connections.close_all()
-                if settings := os.environ.get("CRASH_POSTGRES", ""):
-                    postgres.set(settings)
                 web.start()
                 ids = [str(user.pk) for user in people]
                 yield Machine(postgres=postgres, web=web, players=ids, emails=emails)

@@ -4,9 +4,13 @@ What a client was told is done is there once, what it was refused is not there, 
 what it was not told about is settled by repeating the key. The judge believes the
 clients' own records on disk, not the tables.
 
-CRASHES is how many, CRASH_SEED what they are drawn from. CRASH_POSTGRES sets what the
-server must not be: with CRASH_POSTGRES="synchronous_commit=off" the test has to fail,
-if the product can be brought to start on such a server at all.
+CRASHES is how many, CRASH_SEED what they are drawn from; how long each thing takes is
+the machine's affair, so a seed repeats the crashes and not the moments.
+
+The page cache outlives a process, so kill -9 loses what PostgreSQL had not yet handed
+to the kernel: enough to turn this red where `synchronous_commit` is off. The site asks
+for it with each session and refuses a server without; both must be taken out by hand
+to see it.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,7 +87,9 @@ def test_no_crash_loses_or_doubles_a_transfer(machine, tmp_path):
     sys.stdout.write(f"killed: {dict(killer.killed)}\n")
     sys.stdout.write(f"clients: {dict(history.counts())}\n")
     closing = read_books(machine.postgres.url)
-    assert judge(history, opening=opening, closing=closing) == []
+    mistakes = judge(history, opening=opening, closing=closing)
+    sys.stdout.write(f"mistakes: {dict(Counter(m.kind for m in mistakes))}\n")
+    assert mistakes == []
     assert machine.breaks() == []
     assert sum(killer.killed.values()) == CRASHES
 
