@@ -15,6 +15,7 @@ from typing import Final
 
 from django.db import connection, transaction
 
+from credits_project import timeouts
 from wallets import guards
 
 
@@ -281,9 +282,8 @@ def snapshot() -> Iterator[None]:
     if connection.in_atomic_block:
         yield
         return
-    with transaction.atomic():
+    # A whole ledger takes longer to read than a request may.
+    with timeouts.lifted(connection), transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            # A whole ledger takes longer to read than a request may.
-            cursor.execute("SET LOCAL statement_timeout = 0")
         yield

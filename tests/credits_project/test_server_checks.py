@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from django.core.checks import run_checks
 from django.db import connection
 
 from credits_project import embedded_postgres, server_checks
+from tests.credits_project.connecting import connected_with
 from tests.simulator_process import until
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -41,22 +41,6 @@ def test_nothing_is_looked_at_unless_a_database_is_named():
     found = run_checks(databases=[], include_deployment_checks=False)
 
     assert [each for each in found if str(each.id).startswith("credits.")] == []
-
-
-@contextlib.contextmanager
-def connected_with(*, name: str = "", **options: Any) -> Iterator[None]:
-    """Connect with other options, or to another database, until the block ends."""
-    settings = connection.settings_dict
-    given = {"NAME": settings["NAME"], "OPTIONS": settings["OPTIONS"]}
-    if "options" in options:
-        options["options"] = f"{given['OPTIONS']['options']} {options['options']}"
-    connection.close()
-    settings.update(NAME=name or given["NAME"], OPTIONS=given["OPTIONS"] | options)
-    try:
-        yield
-    finally:
-        connection.close()
-        settings.update(given)
 
 
 @pytest.mark.usefixtures("committed")

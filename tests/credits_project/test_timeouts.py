@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
-from django.db import DataError, connection
+from django.db import DataError, Error, connection, transaction
 
 from credits_project import timeouts
+from tests.credits_project.connecting import connected_with
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -47,3 +50,23 @@ def test_a_connection_that_was_lost_meanwhile_is_no_second_failure():
         connection.close()
 
     assert limits() == ["10s", "15s", "3s"]
+
+
+@pytest.mark.parametrize("is_lifted", [True, False])
+def test_a_transaction_may_last_longer_than_the_role_lets_requests(is_lifted: bool):
+    connection.ensure_connection()
+    if connection.connection.info.server_version < 170000:
+        pytest.skip("PostgreSQL 17 and newer limit transactions")
+    # As a role's own setting comes: with the session.
+    with connected_with(options="-c transaction_timeout=50ms"):
+        lift = timeouts.lifted(connection) if is_lifted else nullcontext()
+
+        def take_long() -> None:
+            with lift, transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SELECT pg_sleep(0.1)")
+
+        if is_lifted:
+            take_long()
+        else:
+            with pytest.raises(Error, match="transaction timeout"):
+                take_long()

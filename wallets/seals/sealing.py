@@ -12,6 +12,7 @@ from typing import Final
 from django.conf import settings
 from django.db import connection, transaction
 
+from credits_project import timeouts
 from wallets.models import CreditSeal
 from wallets.seals.digests import (
     FIRST,
@@ -139,7 +140,7 @@ def _seal_next(
 ) -> Seal | None:
     """Append one seal to table and file, and bring the file up to the table."""
     file: SealFile | None = None
-    with transaction.atomic(durable=True):
+    with timeouts.lifted(connection), transaction.atomic(durable=True):
         _lock_others_out()
         last = last_seal()
         if last is not None:
