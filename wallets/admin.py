@@ -154,9 +154,10 @@ class CreditWalletAdmin(ReadOnlyAdmin):
         reason = ask_for_reason(
             self,
             request,
-            queryset,
+            queryset.select_related("user"),
             action=action,
             title=f"{action} wallets".capitalize(),
+            template="admin/wallets/freeze.html",
         )
         if isinstance(reason, HttpResponse):
             return reason

@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
                 (
                     "currency",
                     models.CharField(
-                        choices=[("MWK", "Mwk"), ("USD", "Usd")],
+                        choices=[("MWK", "MWK"), ("USD", "USD")],
                         default="MWK",
                         max_length=3,
                     ),
@@ -116,7 +116,7 @@ class Migration(migrations.Migration):
                 (
                     "currency",
                     models.CharField(
-                        choices=[("MWK", "Mwk"), ("USD", "Usd")], max_length=3
+                        choices=[("MWK", "MWK"), ("USD", "USD")], max_length=3
                     ),
                 ),
                 ("tx_ref", models.CharField(max_length=100, unique=True)),

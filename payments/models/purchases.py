@@ -18,8 +18,8 @@ from credits_project.money import MAX_CREDITS, ZERO, CreditField
 class Currency(models.TextChoices):
     """The currencies that the gateway collects."""
 
-    MWK = "MWK"
-    USD = "USD"
+    MWK = "MWK", "MWK"
+    USD = "USD", "USD"
 
 
 class CreditPackageQuerySet(models.QuerySet["CreditPackage"]):

@@ -164,7 +164,14 @@ class WithdrawalRequestAdmin(NumberAdmin):
         action: str,
         title: str,
     ) -> HttpResponse | None:
-        reason = ask_for_reason(self, request, queryset, action=action, title=title)
+        reason = ask_for_reason(
+            self,
+            request,
+            queryset.select_related("user"),
+            action=action,
+            title=title,
+            template="admin/withdrawals/decide.html",
+        )
         if isinstance(reason, HttpResponse):
             return reason
         self._each(
