@@ -59,7 +59,7 @@ class PermissionDenied(DomainError):
 
 
 class InvalidTransition(DomainError):
-    """The state machine has no such step."""
+    """Another request was quicker, or the step was never open from this state."""
 
     code = "invalid-transition"
     title = "This cannot be done in the present state."

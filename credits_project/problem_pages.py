@@ -67,7 +67,10 @@ _ADVICE = {
         " where it moves money, and give support the `request_id`."
     ),
     "unavailable": _REPEAT,
-    "gateway-unavailable": _REPEAT,
+    "gateway-unavailable": (
+        f"{_REPEAT} If it is refused again and again, contact support."
+    ),
+    "payout-rate-missing": "Ask again once staff have set a payout rate.",
     "request-in-progress": _REPEAT,
     "idempotency-key-reused": (
         "Use a new key for a new request, and the same body for a repeat."
@@ -91,6 +94,12 @@ _MEMBERS: dict[str, dict[str, str]] = {
         )
     },
     "payload-too-large": {"limit": "The largest body, in bytes."},
+    "unavailable": {
+        "outcome": (
+            "Only where the database was lost on the way: not-done says that nothing"
+            " was changed, unknown that nobody can tell."
+        )
+    },
     "throttled": {"retry_after": "Seconds until the next request is taken."},
     "insufficient-credits": {
         "available": "Credits that can be spent now.",

@@ -35,8 +35,8 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if not settings.LEDGER_SEAL_FILE:
             self.stderr.write(
-                "LEDGER_SEAL_FILE is not set: that the newest seals were removed could"
-                " not be told."
+                "LEDGER_SEAL_FILE is not set: nobody would notice if the newest seals"
+                " were removed."
             )
         for seal in made:
             self.stdout.write(
