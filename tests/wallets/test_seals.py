@@ -159,6 +159,16 @@ def test_another_key_seals_nothing_on_top(settings: Any):
     assert CreditSeal.objects.count() == 2
 
 
+def test_inside_somebody_elses_transaction_nothing_is_sealed(sealed: str):
+    make_user("rich", balance="10.00")
+
+    # What is written to the file could not be taken back with the rest.
+    with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+        seals.seal_ledger()
+
+    assert not Path(sealed).exists()
+
+
 # After a crash. The table has the seal; the line is missing, or a part of it.
 
 

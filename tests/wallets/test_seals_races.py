@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -231,6 +232,34 @@ def test_without_the_lock_the_table_lets_one_of_two_sealers_in(
     assert kinds(outcomes) == {"list": 1, "IntegrityError": 1}
     assert CreditSeal.objects.count() == 1
     assert found() == []
+
+
+def test_who_verifies_waits_for_the_line_of_a_seal_that_is_committed(sealed: str):
+    make_user("rich", balance="10.00")
+    seals.seal_ledger()
+    line = Path(sealed).read_bytes()
+
+    with Path(sealed).open("r+b") as file:
+        # As the sealer has it between its commit and its line.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        with in_background(found) as breaks:
+            wait_for_a_reader(file.fileno(), or_result_in=breaks)
+            file.write(line)
+            file.flush()
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+    assert breaks == [[]]
+
+
+def wait_for_a_reader(descriptor: int, *, or_result_in: list[Any]) -> None:
+    deadline = time.monotonic() + 10
+    inode = f":{os.fstat(descriptor).st_ino} "
+    while not or_result_in:
+        locks = Path("/proc/locks").read_text().splitlines()
+        if any("-> FLOCK" in line and inode in line for line in locks):
+            return
+        assert time.monotonic() < deadline, "nobody reads"
 
 
 def test_who_verifies_while_seals_are_made_finds_table_and_file_alike():

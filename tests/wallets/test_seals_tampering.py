@@ -6,6 +6,7 @@ changes keep the books in balance, and say so.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,22 @@ def test_a_rewritten_seal_is_found_by_the_key_alone(settings: Any):
         assert found() == ["seal 1: is not made with the key: it was rewritten"]
 
 
+def test_a_seal_of_another_chain_is_found_although_the_key_made_it(settings: Any):
+    story()
+    settings.LEDGER_SEAL_FILE = ""
+    second = seals.Seal.of_row(CreditSeal.objects.get(number=2))
+    other = replace(second, previous_digest="f" * 64)
+
+    with guards_off():
+        run(
+            "UPDATE credit_seals SET previous_digest = %s, digest = %s"
+            " WHERE number = 2",
+            other.previous_digest,
+            other.signed(KEY.encode()),
+        )
+        assert found() == ["seal 2: does not follow seal 1"]
+
+
 def test_a_seal_cut_out_of_the_middle_is_found(settings: Any):
     story()
 
@@ -333,5 +350,7 @@ def test_a_rewrite_of_everything_with_the_stolen_key_is_found_by_the_file_alone(
             "seals 1 to 2: differs in table and file, both made with the key: who else"
             " has it?"
         )
+        # The rows are compared with what the file says.
+        assert "transactions were removed, 4 left of 6" in found()[1]
         settings.LEDGER_SEAL_FILE = ""
         assert found() == []
