@@ -32,6 +32,7 @@ help:
 	@echo "make test    all tests (ARGS=… for pytest)"
 	@echo "make crash   kill -9 of web workers and PostgreSQL (CRASHES=300)"
 	@echo "make bank    random transfers against snapshots (BANK_OPERATIONS=2000)"
+	@echo "make bench   speed, as ratios to bare PostgreSQL"
 	@echo "make lint    style, types, migrations, settings for production"
 	@echo "make format  put the code in order"
 
@@ -39,7 +40,7 @@ run: $(VENV)/.installed
 	@$(PY) -m credits_project.run
 
 test: $(VENV)/.installed-dev
-	@$(PY) -m pytest -n $(TEST_PROCESSES) $(ARGS)
+	@$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(ARGS)
 
 # Every check runs, whatever the ones before found.
 lint: $(VENV)/.installed-dev
@@ -106,3 +107,8 @@ bank: export BANK_OPERATIONS := $(or $(BANK_OPERATIONS),2000)
 bank: $(VENV)/.installed-dev
 	@$(PY) -m pytest tests/bank -s $(ARGS)
 .PHONY: crash bank
+
+# Some minutes, on a server of its own. Quiet machines give quiet figures.
+bench: $(VENV)/.installed-dev
+	@$(PY) -m tests.benchmarks $(ARGS)
+.PHONY: bench
