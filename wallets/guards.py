@@ -48,6 +48,16 @@ FROM pg_class
 WHERE relkind IN ('r', 'p') AND relname = ANY (%(tables)s)
   AND relnamespace = 'public'::regnamespace
 UNION ALL
+-- A rule of uniqueness that has a condition is an index and no constraint.
+SELECT 'index ' || relation.relname || '.' || index.relname,
+    indisvalid::text || ' ' || pg_get_indexdef(indexrelid)
+FROM pg_index
+JOIN pg_class AS index ON index.oid = indexrelid
+JOIN pg_class AS relation ON relation.oid = indrelid
+WHERE indisunique AND relation.relname = ANY (%(tables)s)
+  AND relation.relnamespace = 'public'::regnamespace
+  AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+UNION ALL
 -- Without NOT NULL a check constraint lets NULL through.
 SELECT 'column ' || relname || '.' || attname,
     format_type(atttypid, atttypmod) || ' not null ' || attnotnull::text
