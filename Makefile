@@ -112,3 +112,10 @@ bank: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	@$(PY) -m tests.benchmarks $(ARGS)
 .PHONY: bench
+
+# The model's 200,000 steps and everything else of the proof. MODEL_STEPS=…, MODEL_SEED=…
+# for the same stories again.
+proof: export MODEL_STEPS := $(or $(MODEL_STEPS),200000)
+proof: $(VENV)/.installed-dev
+	@$(PY) -m pytest tests/proof -s $(ARGS)
+.PHONY: proof

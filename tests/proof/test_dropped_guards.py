@@ -154,9 +154,10 @@ _ATTACKS: Final[dict[str, tuple[str, ...]]] = {
     # Numbers that Django takes to be positive
     **{
         f"constraint credit_seals.credit_seals_{column}_check": (
-            "INSERT INTO credit_seals"
-            " SELECT (jsonb_populate_record(seal, to_jsonb(seal) || jsonb_build_object('number', seal.number + 1, 'previous_digest', '',"
-            f" 'last_id', last_id + 1, '{column}', -1))).* FROM credit_seals AS seal",
+            "INSERT INTO credit_seals SELECT (jsonb_populate_record(seal,"
+            " to_jsonb(seal) || jsonb_build_object('number', number + 1,"
+            f" 'previous_digest', '', 'last_id', last_id + 1, '{column}', -1))).*"
+            " FROM credit_seals AS seal",
             "trigger credit_seals.ledger_check_seal",
             "constraint credit_seals.wallets_creditseal_covers_something",
         )
