@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import structlog
 from django.conf import settings
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import resolve, reverse
@@ -84,6 +85,24 @@ class StaffMfaMiddleware:
         """Send staff without a second factor from the console to its set-up."""
         if _lacks_second_factor(request):
             return redirect("mfa_index")
+        return self.get_response(request)
+
+
+class ConsoleNulMiddleware:
+    """Refuses NUL in the console's addresses.
+
+    PostgreSQL takes none in a text, and Django's lists pass on what they are asked for.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer 400 to an address of the console with a NUL in it."""
+        if request.path.startswith(reverse("admin:index")):
+            asked = (request.path, *request.GET, *map(str, request.GET.values()))
+            if any("\x00" in part for part in asked):
+                raise BadRequest("An address holds no NUL.")
         return self.get_response(request)
 
 
