@@ -31,6 +31,7 @@ help:
 	@echo "make run     the whole system on this machine, until Ctrl-C (PORT=8000)"
 	@echo "make test    all tests (ARGS=… for pytest)"
 	@echo "make crash   kill -9 of web workers and PostgreSQL (CRASHES=300)"
+	@echo "make proof   the proof of the ledger, with 200,000 steps against a model of it"
 	@echo "make bank    random transfers against snapshots (BANK_OPERATIONS=2000)"
 	@echo "make bench   speed, as ratios to bare PostgreSQL"
 	@echo "make lint    style, types, migrations, settings for production"
