@@ -14,7 +14,10 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="CreditSeal",
             fields=[
-                ("number", models.PositiveBigIntegerField(primary_key=True, serialize=False)),
+                (
+                    "number",
+                    models.PositiveBigIntegerField(primary_key=True, serialize=False),
+                ),
                 ("after_id", models.PositiveBigIntegerField()),
                 ("last_id", models.PositiveBigIntegerField()),
                 ("transactions", models.PositiveBigIntegerField()),
