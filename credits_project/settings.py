@@ -74,6 +74,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "credits_project.middleware.StaffMfaMiddleware",
+    "credits_project.middleware.ConsoleNulMiddleware",
 ]
 
 TEMPLATES = [
