@@ -29,7 +29,8 @@ os.environ.update(
 # Set to nothing rather than removed: a developer's `.env` must not reach the tests.
 for _name in (
     "DEBUG", "SITE_URL", "TRUSTED_PROXY_COUNT", "COMMISSION_RATE", "REFUND_WINDOW_DAYS",
-    "USER_TRANSFERS_ENABLED", "METRICS_TOKEN", "LEDGER_SEAL_KEY", "LEDGER_SEAL_FILE", "EMAIL_URL",
+    "USER_TRANSFERS_ENABLED", "METRICS_TOKEN", "LEDGER_SEAL_KEY", "LEDGER_SEAL_FILE",
+    "EMAIL_URL",
     "PAYCHANGU_WEBHOOK_SECRET_PREVIOUS", "DATABASE_REPLICA_URL",
 ):  # fmt: skip
     os.environ[_name] = ""
