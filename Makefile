@@ -120,3 +120,9 @@ proof: export MODEL_STEPS := $(or $(MODEL_STEPS),200000)
 proof: $(VENV)/.installed-dev
 	@$(PY) -m pytest tests/proof -s $(ARGS)
 .PHONY: proof
+
+# An hour and more: one small change of the ledger's code at a time, and the tests.
+mutation: $(VENV)/.installed-dev
+	@$(PY) tests/proof/mutation.py run --max-children 1
+	@$(PY) tests/proof/mutation.py results
+.PHONY: mutation
