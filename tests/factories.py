@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, User
 from wallets import services
 from wallets.models import CreditWallet
 
-PASSWORD = "correct horse battery staple"  # noqa: S105 - of test accounts only
+PASSWORD = "correct horse battery staple"
 _numbers = itertools.count(1)
 
 
