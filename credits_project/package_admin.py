@@ -14,10 +14,35 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from credits_project.console import ReadOnlyAdmin
+
+
+class AccountAdmin(UserAdmin):  # type: ignore[type-arg] # not generic at run time
+    """Users. Who may not change one sees neither the password's digest nor a button."""
+
+    show_full_result_count = False
+    ordering = ("username",)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the groups of fields, without the password for who only looks."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if self.has_change_permission(request, obj) or obj is None:
+            return fieldsets
+        return [
+            (
+                title,
+                {
+                    **options,
+                    "fields": [f for f in options["fields"] if f != "password"],
+                },
+            )
+            for title, options in fieldsets
+        ]
 
 
 class AddressAdmin(EmailAddressAdmin):  # type: ignore[misc] # allauth has no types
@@ -94,6 +119,7 @@ class JobAdmin(ReadOnlyAdmin):
 def replace(site: admin.AdminSite) -> None:
     """Put these consoles in the place of the packages' own."""
     for model, model_admin in {
+        User: AccountAdmin,
         EmailAddress: AddressAdmin,
         Authenticator: AuthenticatorAdmin,
         UserSession: SessionAdmin,

@@ -242,7 +242,7 @@ def test_every_page_opens_with_as_many_queries_for_few_rows_as_for_more(
     ]
     assert len(allowed) >= len(ADMINS) - 3
     marketplace()
-    before = {}
+    before: dict[str, int] = {}
     for model in allowed:
         counts, statuses = visit(client, model)
         before |= counts
@@ -250,7 +250,7 @@ def test_every_page_opens_with_as_many_queries_for_few_rows_as_for_more(
 
     for _ in range(3):
         marketplace()
-    after = {}
+    after: dict[str, int] = {}
     for model in allowed:
         after |= visit(client, model)[0]
 
