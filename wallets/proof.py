@@ -84,10 +84,14 @@ _LEDGER_CHECKS: Final = (
         since_sql="""
         SELECT format('transfer %s', transfer_id),
             format('%s rows that add up to %s', count(*), sum(amount))
-        FROM credit_transactions WHERE transfer_id IN (
+                || CASE WHEN transfer.id IS NULL THEN ', and no transfer' ELSE '' END
+        FROM credit_transactions LEFT JOIN credit_transfers AS transfer
+          ON transfer.id = transfer_id
+        WHERE transfer_id IN (
             SELECT transfer_id FROM credit_transactions WHERE id > {last_id}
         )
-        GROUP BY transfer_id HAVING count(*) < 2 OR sum(amount) <> 0
+        GROUP BY transfer_id, transfer.id
+        HAVING transfer.id IS NULL OR count(*) < 2 OR sum(amount) <> 0
         UNION ALL
         SELECT format('transfer %s', id), 'no rows'
         FROM credit_transfers AS transfer
@@ -209,18 +213,26 @@ _LEDGER_CHECKS: Final = (
             GROUP BY wallet_id HAVING sum(amount) <> 0 OR count(*) <> 2
         ) AS one_sided
         WHERE reversal.reverses_id IS NOT NULL
+        UNION ALL
+        SELECT format('transfer %s', reverses_id), format('reversed %s times', count(*))
+        FROM credit_transfers WHERE reverses_id IS NOT NULL
+        GROUP BY reverses_id HAVING count(*) > 1
         """,
         since_sql="""
-        SELECT format('transfer %s', reversal.id),
+        SELECT DISTINCT format('transfer %s', reversal.id),
             'is not the opposite of what it reverses'
-        FROM credit_transfers AS reversal
-        JOIN credit_transactions AS original
-          ON original.transfer_id = reversal.reverses_id
-        LEFT JOIN credit_transactions AS back
-          ON back.transfer_id = reversal.id AND back.wallet_id = original.wallet_id
-        WHERE reversal.id IN (
+        FROM credit_transfers AS reversal CROSS JOIN LATERAL (
+            SELECT FROM credit_transactions
+            WHERE transfer_id IN (reversal.id, reversal.reverses_id)
+            GROUP BY wallet_id HAVING sum(amount) <> 0 OR count(*) <> 2
+        ) AS one_sided
+        WHERE reversal.reverses_id IS NOT NULL AND reversal.id IN (
             SELECT transfer_id FROM credit_transactions WHERE id > {last_id}
-        ) AND back.amount IS DISTINCT FROM -original.amount
+        )
+        UNION ALL
+        SELECT format('transfer %s', reverses_id), format('reversed %s times', count(*))
+        FROM credit_transfers WHERE reverses_id IS NOT NULL
+        GROUP BY reverses_id HAVING count(*) > 1
         """,
     ),
 )
