@@ -123,6 +123,7 @@ proof: $(VENV)/.installed-dev
 
 # An hour and more: one small change of the ledger's code at a time, and the tests.
 mutation: $(VENV)/.installed-dev
-	@$(PY) tests/proof/mutation.py run --max-children 1
+	@rm -rf mutants
+	@$(PY) tests/proof/mutation.py run --max-children $(TEST_PROCESSES)
 	@$(PY) tests/proof/mutation.py results
 .PHONY: mutation
