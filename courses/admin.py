@@ -16,7 +16,7 @@ from courses.models import Course, Enrollment, EnrollmentRefund
 from credits_project.console import (
     ModelAdmin,
     ReadOnlyAdmin,
-    TabularInline,
+    ReadOnlyInline,
     ask_for_reason,
     person,
 )
@@ -125,7 +125,7 @@ class RefundForm(forms.Form):
     )
 
 
-class RefundInline(TabularInline):
+class RefundInline(ReadOnlyInline):
     """What was given back of an enrollment."""
 
     model = EnrollmentRefund
@@ -142,16 +142,6 @@ class RefundInline(TabularInline):
     )
     readonly_fields = fields
     ordering = ("number",)
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return that refunds are made by the action."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return that refunds stay as they are."""
-        return False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether the enrollment may be seen, of which they are a part."""

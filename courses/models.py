@@ -10,9 +10,9 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
-from credits_project.exceptions import InvalidTransition
 from credits_project.ids import new_id
 from credits_project.money import MAX_CREDITS, ZERO, CreditField
+from credits_project.transitions import move_to
 
 
 class CourseQuerySet(models.QuerySet["Course"]):
@@ -98,15 +98,7 @@ class Course(models.Model):
     def __str__(self) -> str:
         return self.title
 
-    def move_to(self, status: str) -> None:
-        """Set the status in memory; the caller holds the row's lock and saves it.
-
-        Raises:
-            InvalidTransition: `TRANSITIONS` has no such step.
-        """
-        if status not in self.TRANSITIONS[self.Status(self.status)]:
-            raise InvalidTransition(current=self.status, wanted=status)
-        self.status = status
+    move_to = move_to
 
 
 class EnrollmentQuerySet(models.QuerySet["Enrollment"]):
@@ -240,15 +232,7 @@ class Enrollment(models.Model):
     def __str__(self) -> str:
         return f"enrollment {self.pk}"
 
-    def move_to(self, status: str) -> None:
-        """Set the status in memory; the caller holds the row's lock and saves it.
-
-        Raises:
-            InvalidTransition: `TRANSITIONS` has no such step.
-        """
-        if status not in self.TRANSITIONS[self.Status(self.status)]:
-            raise InvalidTransition(current=self.status, wanted=status)
-        self.status = status
+    move_to = move_to
 
     @property
     def refundable_until(self) -> datetime | None:

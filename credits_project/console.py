@@ -45,6 +45,21 @@ def person(user: Any) -> str:
     return str(user.email or user.get_username())
 
 
+class ReadOnlyInline(TabularInline):
+    """Rows of a table that services own, shown with what they belong to."""
+
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return that nothing is added here."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return that nothing is changed here."""
+        return False
+
+
 def ask_for_reason(
     model_admin: ModelAdmin,
     request: HttpRequest,

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from credits_project.console import (
     ModelAdmin,
     ReadOnlyAdmin,
-    TabularInline,
+    ReadOnlyInline,
     ask_for_reason,
     person,
 )
@@ -93,7 +93,7 @@ class CloseForm(forms.Form):
     )
 
 
-class RefundInline(TabularInline):
+class RefundInline(ReadOnlyInline):
     """What was refunded of a purchase."""
 
     model = PurchaseRefund
@@ -109,16 +109,6 @@ class RefundInline(TabularInline):
     )
     readonly_fields = fields
     ordering = ("number",)
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return that refunds are made by the action."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return that refunds stay as they are."""
-        return False
 
 
 @admin.register(CreditPurchase)

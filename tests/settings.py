@@ -39,4 +39,4 @@ provide_database_url()
 from credits_project.settings import *  # noqa: E402, F403 - reads the environment
 
 # Nothing is collected for tests; files are served out of the packages.
-STATIC_ROOT = None
+STATIC_ROOT = None  # type: ignore[assignment]

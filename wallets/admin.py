@@ -12,7 +12,7 @@ from django.utils.html import format_html
 
 from credits_project.console import (
     ReadOnlyAdmin,
-    TabularInline,
+    ReadOnlyInline,
     ask_for_reason,
     person,
 )
@@ -174,7 +174,7 @@ class CreditWalletAdmin(ReadOnlyAdmin):
         return None
 
 
-class TransactionInline(TabularInline):
+class TransactionInline(ReadOnlyInline):
     """The rows of a transfer."""
 
     model = CreditTransaction
@@ -187,8 +187,6 @@ class TransactionInline(TabularInline):
         "balance_after",
     )
     readonly_fields = fields
-    extra = 0
-    can_delete = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CreditTransaction]:
         """Return the rows with whose wallets they are, in the order of the wallets."""
@@ -199,12 +197,6 @@ class TransactionInline(TabularInline):
     def holder(self, row: CreditTransaction) -> str:
         address = reverse("admin:wallets_creditwallet_change", args=[row.wallet_id])
         return format_html('<a href="{}">{}</a>', address, holder_of(row.wallet))
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(CreditTransfer)

@@ -17,7 +17,7 @@ from typing import Final
 from django.apps import apps
 
 SCHEMA: Final = "public"
-# In the order in which they are granted; MAINTAIN, of newer servers, is granted to nobody.
+# In the order of their granting; MAINTAIN, of newer servers, is granted to nobody.
 TABLE_PRIVILEGES: Final = (
     "SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER",
 )  # fmt: skip

@@ -10,9 +10,9 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Floor
 
-from credits_project.exceptions import InvalidTransition
 from credits_project.ids import new_id
 from credits_project.money import MAX_CREDITS, ZERO, CreditField
+from credits_project.transitions import move_to
 
 
 class Currency(models.TextChoices):
@@ -287,15 +287,7 @@ class CreditPurchase(models.Model):
     def __str__(self) -> str:
         return f"purchase {self.tx_ref}"
 
-    def move_to(self, status: str) -> None:
-        """Set the status in memory; the caller holds the row's lock and saves it.
-
-        Raises:
-            InvalidTransition: `TRANSITIONS` has no such step.
-        """
-        if status not in self.TRANSITIONS[self.Status(self.status)]:
-            raise InvalidTransition(current=self.status, wanted=status)
-        self.status = status
+    move_to = move_to
 
     @property
     def total_credits(self) -> Decimal:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from credits_project.console import (
     ModelAdmin,
     ReadOnlyAdmin,
-    TabularInline,
+    ReadOnlyInline,
     ask_for_reason,
     person,
 )
@@ -54,23 +54,13 @@ class PayoutMethodAdmin(NumberAdmin):
         return person(method.user)
 
 
-class AttemptInline(TabularInline):
+class AttemptInline(ReadOnlyInline):
     """The exchanges with the gateway about a payout."""
 
     model = PayoutAttempt
     fields = ("created_at", "kind", "outcome", "http_status", "response")
     readonly_fields = fields
     ordering = ("id",)
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return that nothing is added here."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return that nothing is changed here."""
-        return False
 
 
 @admin.register(Payout)

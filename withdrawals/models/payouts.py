@@ -8,9 +8,9 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from credits_project.exceptions import InvalidTransition
 from credits_project.ids import new_id
 from credits_project.money import MAX_CREDITS
+from credits_project.transitions import move_to
 from withdrawals.models.requests import WithdrawalRequest
 
 
@@ -92,15 +92,7 @@ class Payout(models.Model):
     def __str__(self) -> str:
         return f"payout {self.charge_id}"
 
-    def move_to(self, status: str) -> None:
-        """Set the status in memory; the caller holds the row's lock and saves it.
-
-        Raises:
-            InvalidTransition: `TRANSITIONS` has no such step.
-        """
-        if status not in self.TRANSITIONS[self.Status(self.status)]:
-            raise InvalidTransition(current=self.status, wanted=status)
-        self.status = status
+    move_to = move_to
 
 
 class PayoutAttempt(models.Model):
