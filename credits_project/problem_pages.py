@@ -63,7 +63,7 @@ _ADVICE = {
     "unsupported-media-type": "Send UTF-8 JSON with `Content-Type: application/json`.",
     "throttled": "Wait as many seconds as the `Retry-After` header says.",
     "server-error": (
-        "It has been reported. Repeat the request later, with the same Idempotency-Key"
+        "It has been logged. Repeat the request later, with the same Idempotency-Key"
         " where it moves money, and give support the `request_id`."
     ),
     "unavailable": _REPEAT,

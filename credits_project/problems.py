@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -32,6 +33,7 @@ CONTENT_TYPE = "application/problem+json"
 # SQLSTATEs that Django files under InternalError and that pass by themselves: the
 # server is read-only for a while, or the connection was ended for having idled.
 _PASSING = {"25006", "25P03", "25P04"}
+_DATABASE_ERRORS = (OperationalError, InterfaceError, InternalError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,7 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | 
         case exceptions.APIException():
             body = _of_api_exception(exc)
             headers = _headers_of(exc)
-        case OperationalError() | InterfaceError() | InternalError() if _passes(exc):
+        case _ if isinstance(exc, _DATABASE_ERRORS) and _passes(exc):
             logger.warning("the database did not answer in time: %s", exc)
             body = _generic("unavailable", detail="Please repeat the request shortly.")
             headers = {"Retry-After": "1"}
@@ -152,9 +154,18 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer after a mistake of ours, which Django has reported by now."""
+    """Answer after a mistake of ours, which Django has logged by now.
+
+    A database that does not answer is none: outside of the API's own views, as where
+    people sign in, it comes here.
+    """
+    exc = sys.exc_info()[1]
+    if isinstance(exc, _DATABASE_ERRORS) and _passes(exc):
+        answer = _refusal(request, "unavailable", "Please repeat the request shortly.")
+        answer["Retry-After"] = "1"
+        return answer
     return _refusal(
-        request, "server-error", "It has been reported. Please try again later."
+        request, "server-error", "It has been logged. Please try again later."
     )
 
 
@@ -174,7 +185,7 @@ def _refusal(request: HttpRequest, code: str, detail: str) -> HttpResponse:
     context = {"title": problem.title, "detail": detail}
     # Without the context processors where the program itself is at fault: they ask the
     # database, which may be what failed.
-    processed = None if code == "server-error" else request
+    processed = None if problem.status >= 500 else request
     page = render_to_string("error.html", context, request=processed)
     return HttpResponse(page, status=problem.status)
 
@@ -255,4 +266,4 @@ def _with_request_id(body: dict[str, Any], request: Any) -> dict[str, Any]:
 
 def is_api(request: HttpRequest) -> bool:
     """Return whether a program is asking, which wants problems and not pages."""
-    return request.path.startswith("/api/")
+    return request.path.startswith(("/api/", "/_allauth/"))

@@ -67,7 +67,13 @@ def broken_page(request: HttpRequest) -> Any:
     raise RuntimeError("a bug")
 
 
+def slow_page(request: HttpRequest) -> Any:
+    return SlowDatabase().get(request)  # type: ignore[arg-type]
+
+
 urlpatterns = [
+    path("_allauth/slow", slow_page),
+    path("slow", slow_page),
     path("api/v1/raiser", Raiser.as_view()),
     path("api/v1/slow", SlowDatabase.as_view()),
     path("api/v1/late", LateRefusal.as_view()),
@@ -85,7 +91,7 @@ SERVER_ERROR = {
     "type": "/problems/server-error",
     "title": "Something went wrong here.",
     "status": 500,
-    "detail": "It has been reported. Please try again later.",
+    "detail": "It has been logged. Please try again later.",
 }
 
 
@@ -304,6 +310,24 @@ def test_pages_for_people_stay_pages():
     for answer in (missing, broken):
         assert answer["Content-Type"] == "text/html; charset=utf-8"
         assert "To the start page" in answer.content.decode()
+
+
+def test_a_database_that_does_not_answer_is_not_a_mistake_of_ours_anywhere():
+    client = Client(raise_request_exception=False)
+
+    page, answer = client.get("/slow"), client.get("/_allauth/slow")
+
+    assert (page.status_code, answer.status_code) == (503, 503)
+    assert (page["Retry-After"], answer["Retry-After"]) == ("1", "1")
+    assert "repeat the request" in page.content.decode()
+    body = answer.json()
+    assert body.pop("request_id")
+    assert body == {
+        "type": "/problems/unavailable",
+        "title": "The service is not available now.",
+        "status": 503,
+        "detail": "Please repeat the request shortly.",
+    }
 
 
 def test_a_form_without_its_token_is_answered_by_a_page_that_says_what_to_do():
