@@ -30,6 +30,7 @@ from withdrawals import selectors, services
 from withdrawals.exceptions import NotWithdrawable, WithdrawalLimit
 from withdrawals.models import Payout, PayoutAttempt, WithdrawalRequest
 from withdrawals.services import decisions, requests
+from withdrawals.services import payouts as payouts_module
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -220,6 +221,52 @@ def test_payouts_sent_together_never_exceed_what_the_gateway_holds(gateway):
     statuses = [fresh(payout).status for payout in payouts]
     assert sorted(statuses) == ["ready", "ready", "sent", "sent"]
     assert not PayoutAttempt.objects.filter(outcome="rejected").exists()
+
+
+def test_what_reaches_the_gateway_after_it_was_asked_is_not_in_its_balance(
+    gateway, monkeypatch
+):
+    """One begins before the other asks for the balance, and is answered after it."""
+    coach, finance = make_earning_coach("100.00"), make_staff("finance")
+    method = add_method(coach)
+    payouts = []
+    for _ in range(2):
+        withdrawal = request(coach, "50.00", method)
+        services.approve_withdrawal(withdrawal_id=withdrawal.pk, actor=finance)
+        payouts.append(Payout.objects.get(withdrawal=withdrawal))
+    quick, slow = payouts
+    # Enough for one of them.
+    gateway.post("balance", main="600")
+    begun, asked = threading.Event(), threading.Event()
+    call, balance = payouts_module._call, payouts_module._balance
+
+    def call_after_the_question(*arguments: Any) -> Any:
+        begun.set()
+        assert asked.wait(timeout=30)
+        return call(*arguments)
+
+    def send_quick() -> None:
+        services.send_payout(payout_id=quick.pk, now=timezone.now())
+        connection.close()
+
+    thread = threading.Thread(target=send_quick)
+
+    def ask_and_let_go(client: Any, claim: Any) -> Any:
+        answer = balance(client, claim)
+        if claim.payout_id == slow.pk:
+            asked.set()
+            thread.join(timeout=30)
+        return answer
+
+    monkeypatch.setattr(payouts_module, "_call", call_after_the_question)
+    monkeypatch.setattr(payouts_module, "_balance", ask_and_let_go)
+
+    thread.start()
+    assert begun.wait(timeout=30)
+    services.send_payout(payout_id=slow.pk, now=timezone.now())
+
+    assert (fresh(quick).status, fresh(slow).status) == ("sent", "ready")
+    assert gateway.state()["counts"]["payout"] == 1
 
 
 @contextmanager

@@ -87,6 +87,8 @@ class Payout(models.Model):
                 fields=["next_check_at"],
                 condition=Q(status__in=["ready", "sent"]),
             ),
+            # What was sent lately and may not be in the gateway's balance yet.
+            models.Index(name="payouts_by_sent_at", fields=["sent_at"]),
         ]
 
     def __str__(self) -> str:

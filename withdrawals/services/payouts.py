@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Exists, OuterRef, Q, Sum
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
@@ -34,7 +34,12 @@ from payments.gateway import (
 from payments.gateway.events_registry import UnknownPayout
 from withdrawals import encryption
 from withdrawals.exceptions import NotSettled
-from withdrawals.models import Payout, PayoutSwitch, WithdrawalRequest
+from withdrawals.models import (
+    Payout,
+    PayoutAttempt,
+    PayoutSwitch,
+    WithdrawalRequest,
+)
 from withdrawals.services import leases, outcomes
 from withdrawals.services.decisions import check_decider, locked
 from withdrawals.services.leases import Claim
@@ -224,12 +229,7 @@ def _begin(claim: Claim, *, balance: Decimal, asked_at: datetime) -> bool:
         payout.save(update_fields=["leased_until", "lease_token"])
         return False
     now = claim.now
-    # What others send at this moment may not be in the balance yet.
-    others = Payout.objects.filter(
-        status=_Status.SENT, currency=payout.currency
-    ).filter(Q(sent_at__gte=asked_at) | Q(leased_until__gt=now))
-    under_way = others.aggregate(total=Sum("amount", default=ZERO))["total"]
-    if balance < payout.amount + under_way:
+    if balance < payout.amount + _not_in_balance(payout, asked_at=asked_at, now=now):
         payout.note = "The gateway holds too little for this payout."
         payout.leased_until = payout.lease_token = None
         payout.next_check_at = now + timedelta(seconds=30)
@@ -250,6 +250,24 @@ def _begin(claim: Claim, *, balance: Decimal, asked_at: datetime) -> bool:
         ]
     )
     return True
+
+
+def _not_in_balance(payout: Payout, *, asked_at: datetime, now: datetime) -> Decimal:
+    """Return what others send that a balance of `asked_at` may not show yet."""
+    # One whose answer came after the question may have reached the gateway after it as
+    # well, though it was marked as sent before.
+    answered_later = PayoutAttempt.objects.filter(
+        payout=OuterRef("pk"), kind=PayoutAttempt.Kind.SEND, created_at__gte=asked_at
+    )
+    others = Payout.objects.filter(
+        Q(sent_at__gte=asked_at) | Q(leased_until__gt=now) | Exists(answered_later),
+        status__in=[_Status.SENT, _Status.PAID],
+        currency=payout.currency,
+        # A call that began earlier has ended.
+        sent_at__gte=asked_at - timedelta(seconds=leases.lease_seconds()),
+    )
+    total: Decimal = others.aggregate(total=Sum("amount", default=ZERO))["total"]
+    return total
 
 
 @sensitive_variables("number")
