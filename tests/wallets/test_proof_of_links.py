@@ -101,3 +101,19 @@ def test_rows_of_a_wallet_that_is_not_there_are_found(books: dict[str, Any]):
     subjects = {b.subject for b in proof.breaks() if b.invariant == "I03"}
 
     assert subjects == {f"wallet {books['nothing']}"}
+
+
+def test_a_check_of_another_app_is_made_once_however_often_it_is_added():
+    check = proof.Check(
+        invariant="X01", title="all is well", sql="SELECT 'a test', 'is not'"
+    )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(proof, "_registered", list(proof._registered))
+        proof.register(check)
+        proof.register(check)
+        count = proof.all_checks().count(check)
+        found = [b for b in proof.breaks() if b.invariant == "X01"]
+
+    assert count == 1
+    assert [(b.subject, b.detail) for b in found] == [("a test", "is not")]

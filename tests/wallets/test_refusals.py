@@ -7,11 +7,15 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import pytest
+from django.db import IntegrityError
 
+from courses.services import create_course, enroll_with_credits
 from credits_project.exceptions import DomainError
-from tests.factories import make_user, wallet_of
+from tests.factories import make_coach, make_user, wallet_of
 from wallets import services
+from wallets.exceptions import TransferKeyReused
 from wallets.models import CreditTransaction, CreditTransfer
+from wallets.statements import constraint_of
 
 pytestmark = pytest.mark.django_db
 
@@ -270,6 +274,34 @@ def test_what_the_books_do_not_allow_is_refused_in_words(
     assert (refusal.value.code, str(refusal.value)) == (code, detail)
     assert refusal.value.extra == facts
     assert CreditTransaction.objects.count() == rows
+
+
+def test_what_another_process_booked_is_refused_with_where_to_undo_it(cast: Cast):
+    course = create_course(
+        coach=make_coach(), title="Tea", price=Decimal("4.00"), status="published"
+    )
+    enrollment = enroll_with_credits(learner=cast.rich, course_id=course.pk)
+    assert enrollment.transfer_id is not None
+    booked = CreditTransfer.objects.get(pk=enrollment.transfer_id)
+
+    with pytest.raises(DomainError) as refusal:
+        reverse(cast, transfer_id=booked.pk)
+
+    text = "This transfer is undone by a refund of what caused it."
+    assert str(refusal.value) == f"transfer_id: {text}"
+
+
+def test_a_key_that_is_taken_is_named_for_who_has_asked(cast: Cast):
+    with pytest.raises(TransferKeyReused) as other_legs:
+        transfer(cast, key="paid", amount=Decimal("2.00"))
+    with pytest.raises(TransferKeyReused) as other_words:
+        transfer(cast, key="paid", description="other words")
+
+    assert (other_legs.value.key, other_words.value.key) == ("paid", "paid")
+
+
+def test_an_error_that_names_no_constraint_has_none():
+    assert constraint_of(IntegrityError("something else")) == ""
 
 
 @pytest.mark.parametrize("length", [1, 255])
