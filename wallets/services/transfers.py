@@ -29,6 +29,10 @@ TRANSFER_TYPES: Final = (
     CreditTransaction.Type.BONUS,
     CreditTransaction.Type.ADJUSTMENT,
 )
+_GRANTED_FROM: Final[dict[str, Family]] = {
+    "bonus": "promotions",
+    "adjustment": "adjustments",
+}
 # Keys of the processes, which undo their own, and of reversals.
 _PROCESSES_KEYS: Final = ("purchase:", "enrollment:", "withdrawal:")
 # The endpoints whose clients name their requests by a key.
@@ -164,26 +168,11 @@ def grant_credits(
         InsufficientCredits, WalletFrozen, TransferKeyReused: see `post`.
         InvalidInput: a bad amount or type, no reason, or an unknown user.
     """
-    families: dict[str, Family] = {"bonus": "promotions", "adjustment": "adjustments"}
-    if transaction_type not in families:
-        raise InvalidInput(
-            "transaction_type",
-            "A grant is a bonus or an adjustment.",
-            reason="invalid_choice",
-        )
-    if transaction_type == "bonus":
-        amount = positive_amount(amount)
-    else:
-        amount = checked_amount(amount)
-        if not amount:
-            raise InvalidInput("amount", "The amount must not be zero.")
-    if not reason.strip():
-        raise InvalidInput("reason", "Say what the credits are for.", reason="required")
-    _check_text(reason, field="reason", longest=500)
+    amount = _checked_grant(transaction_type, amount, reason)
     if key is not None:
         _check_key(key)
     cause = new_id()
-    family = families[transaction_type]
+    family = _GRANTED_FROM[transaction_type]
     wallet_id = _wallet_of_user(user_id, field="user_id")
     # A repeat must name the part that the first one used, so it follows from the user.
     part = uuid.UUID(int=user_id)
@@ -244,6 +233,26 @@ def reverse_transfer(
     if not transfer.is_replay:
         audit.record(actor=actor, row=original, action="reverse", reason=reason)
     return transfer
+
+
+def _checked_grant(transaction_type: str, amount: Decimal, reason: str) -> Decimal:
+    """Return the amount with two decimals, if such a grant may be."""
+    if transaction_type not in _GRANTED_FROM:
+        raise InvalidInput(
+            "transaction_type",
+            "A grant is a bonus or an adjustment.",
+            reason="invalid_choice",
+        )
+    if transaction_type == "bonus":
+        amount = positive_amount(amount)
+    else:
+        amount = checked_amount(amount)
+        if not amount:
+            raise InvalidInput("amount", "The amount must not be zero.")
+    if not reason.strip():
+        raise InvalidInput("reason", "Say what the credits are for.", reason="required")
+    _check_text(reason, field="reason", longest=500)
+    return amount
 
 
 def _wallet_of_user(user_id: int, *, field: str) -> uuid.UUID:
