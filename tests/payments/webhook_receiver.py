@@ -17,6 +17,12 @@ class Received:
     content_type: str | None
 
 
+class _Server(ThreadingHTTPServer):
+    # More than the five of the default may call at the same moment, and who finds no
+    # place in the queue gives up.
+    request_queue_size = 128
+
+
 class WebhookReceiver:
     """Takes deliveries; answers with `statuses` in turn, then with 200."""
 
@@ -35,7 +41,7 @@ class WebhookReceiver:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever)
 
     def take(self, handler: BaseHTTPRequestHandler) -> None:
