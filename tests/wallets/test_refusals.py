@@ -13,7 +13,7 @@ from courses.services import create_course, enroll_with_credits
 from credits_project.exceptions import DomainError
 from tests.factories import make_coach, make_user, wallet_of
 from wallets import services
-from wallets.exceptions import TransferKeyReused
+from wallets.exceptions import HoldKeyReused, TransferKeyReused
 from wallets.models import CreditTransaction, CreditTransfer
 from wallets.statements import constraint_of
 
@@ -297,7 +297,11 @@ def test_a_key_that_is_taken_is_named_for_who_has_asked(cast: Cast):
     with pytest.raises(TransferKeyReused) as other_words:
         transfer(cast, key="paid", description="other words")
 
+    with pytest.raises(HoldKeyReused) as other_hold:
+        hold(cast, amount=Decimal("3.00"))
+
     assert (other_legs.value.key, other_words.value.key) == ("paid", "paid")
+    assert other_hold.value.key == "h:1"
 
 
 def test_an_error_that_names_no_constraint_has_none():
