@@ -117,3 +117,45 @@ def test_a_check_of_another_app_is_made_once_however_often_it_is_added():
 
     assert count == 1
     assert [(b.subject, b.detail) for b in found] == [("a test", "is not")]
+
+
+def test_a_proof_since_a_moment_takes_what_came_before_as_right(books: dict[str, Any]):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE credit_transactions SET created_at = created_at + interval '1 day'"
+            " WHERE transfer_id = %(paid)s",
+            books,
+        )
+        cursor.execute("SELECT max(id), now() FROM credit_transactions")
+        last_id, moment = cursor.fetchone()
+    since = Since(last_id=last_id, moment=moment.isoformat())
+
+    assert "I04" in {b.invariant for b in proof.breaks()}
+    assert "I04" not in {b.invariant for b in proof.breaks(since=since)}
+
+
+def test_the_proof_tells_what_it_looks_at():
+    told: list[str] = []
+
+    proof.breaks(progress=told.append)
+
+    checks = [f"{check.invariant} {check.title}" for check in proof.all_checks()]
+    assert told == [*checks, "guards are there, enabled and unchanged"]
+
+
+def test_what_was_put_beside_the_guards_is_named():
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "CREATE TRIGGER mine BEFORE UPDATE ON credit_wallets FOR EACH ROW"
+                " EXECUTE FUNCTION suppress_redundant_updates_trigger();"
+                " CREATE RULE quiet AS ON DELETE TO credit_holds DO INSTEAD NOTHING"
+            )
+
+        found = [(b.subject, b.detail) for b in proof.breaks()]
+
+        transaction.set_rollback(True)
+    assert found == [
+        ("trigger credit_wallets.mine", "is not one of the ledger's"),
+        ("rule credit_holds.quiet", "changes what statements do"),
+    ]

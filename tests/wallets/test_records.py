@@ -297,7 +297,7 @@ def test_a_posting_is_logged_by_its_key_and_many_by_the_first_and_the_last(
         )
         for user, amount in ((rich, "-1.00"), (poor, "1.00"))
     )
-    first, *others = (f"log:{new_id()}" for _ in range(3))
+    first, *others = (f"log:{new_id()}" for _ in range(4))
     caplog.set_level(logging.INFO, logger="wallets")
 
     with django_capture_on_commit_callbacks(execute=True):
@@ -306,5 +306,5 @@ def test_a_posting_is_logged_by_its_key_and_many_by_the_first_and_the_last(
 
     assert [r.getMessage() for r in caplog.records if r.name.startswith("wallets")] == [
         f"posted {first}",
-        f"posted 2 transfers, from {others[0]} to {others[1]}",
+        f"posted 3 transfers, from {others[0]} to {others[2]}",
     ]
