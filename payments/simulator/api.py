@@ -8,6 +8,7 @@ from collections.abc import Callable
 from payments.simulator import checkout, payouts, webhooks, wire
 from payments.simulator.engine import Engine
 from payments.simulator.faults import answer
+from payments.simulator.store import Record
 from payments.simulator.wire import Refused, Reply, Request, failure, success
 
 Handler = Callable[[Engine, Request, str], Reply]
@@ -66,7 +67,7 @@ def banks(*_: object) -> Reply:
 
 def send_mobile_payout(engine: Engine, request: Request, _: str) -> Reply:
     """Answer `POST /mobile-money/payouts/initialize`: the payout flat in `data`."""
-    payout = payouts.accept(engine, request.document, kind="mobile_money")
+    payout = _accepted(engine, request, kind="mobile_money")
     transaction = payouts.transaction(engine, payout)
     _settle_at_once(engine, request, payout["charge_id"])
     return success("Mobile money payout initiated successfully.", transaction)
@@ -74,10 +75,15 @@ def send_mobile_payout(engine: Engine, request: Request, _: str) -> Reply:
 
 def send_bank_payout(engine: Engine, request: Request, _: str) -> Reply:
     """Answer `POST /direct-charge/payouts/initialize`: in `data.transaction`."""
-    payout = payouts.accept(engine, request.document, kind="bank")
+    payout = _accepted(engine, request, kind="bank")
     data = {"transaction": payouts.transaction(engine, payout)}
     _settle_at_once(engine, request, payout["charge_id"])
     return success("Payout initiated successfully.", data)
+
+
+def _accepted(engine: Engine, request: Request, *, kind: str) -> Record:
+    pays_again = "pays-again" in request.faults
+    return payouts.accept(engine, request.document, kind=kind, pays_again=pays_again)
 
 
 def _settle_at_once(engine: Engine, request: Request, charge_id: str) -> None:
@@ -197,5 +203,5 @@ def handle(engine: Engine, request: Request, *, authorization: str) -> Reply | N
             except Refused as refusal:
                 return failure(refusal.errors)
 
-        return answer(faults, process)
+        return answer(faults, process, later=engine.scheduler.later)
     return None

@@ -88,7 +88,7 @@ def list_faults(engine: Engine, *_: object) -> Reply:
     known = {
         "armed": engine.faults.armed(),
         "endpoints": [*faults.ENDPOINTS, *faults.GROUPS],
-        "names": sorted({*faults.BEFORE, *faults.AFTER, *faults.KNOWN_ELSEWHERE}),
+        "names": sorted(faults.NAMES),
     }
     return Reply(document=known)
 

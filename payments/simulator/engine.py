@@ -45,14 +45,14 @@ class Scheduler:
 
     def __init__(self) -> None:
         self._wake = threading.Condition()
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._due: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
         self._running = 0
         self._is_stopped = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def later(self, seconds: float, work: Callable[[], None]) -> None:
+    def later(self, seconds: float, work: Callable[[], object]) -> None:
         """Run `work` after `seconds`."""
         with self._wake:
             due = time.monotonic() + seconds
@@ -86,7 +86,7 @@ class Scheduler:
                 self._running += 1
             threading.Thread(target=self._do, args=(work,), daemon=True).start()
 
-    def _do(self, work: Callable[[], None]) -> None:
+    def _do(self, work: Callable[[], object]) -> None:
         try:
             work()
         finally:

@@ -3,6 +3,7 @@
 A fault is armed for an endpoint and a number of times. To add one: write a function
 that makes or changes a Reply, and name it in `BEFORE` (the request is not processed)
 or `AFTER` (it is); those of `KNOWN_ELSEWHERE` are looked at by the code they concern.
+One comes in between: with `processed-late` the request is, once nobody waits for it.
 """
 
 from __future__ import annotations
@@ -175,7 +176,12 @@ KNOWN_ELSEWHERE = {
     "success-after-failed",
     # The event arrives before the answer to the request.
     "webhook-first",
+    # A charge_id that is sent again is paid again.
+    "pays-again",
 }
+
+PROCESSED_LATE = "processed-late"
+NAMES = {*BEFORE, *AFTER, *KNOWN_ELSEWHERE, PROCESSED_LATE}
 
 
 @dataclass(kw_only=True, slots=True)
@@ -201,7 +207,7 @@ class Faults:
         Raises:
             Refused: there is no such endpoint or fault.
         """
-        if fault.name not in BEFORE.keys() | AFTER.keys() | KNOWN_ELSEWHERE:
+        if fault.name not in NAMES:
             raise Refused({"fault": [f"unknown: {fault.name}"]})
         if fault.endpoint not in {*ENDPOINTS, *GROUPS}:
             raise Refused({"endpoint": [f"unknown: {fault.endpoint}"]})
@@ -237,11 +243,24 @@ class Faults:
             return [asdict(fault) for fault in self._armed]
 
 
-def answer(faults: list[Fault], process: Callable[[], Reply]) -> Reply:
-    """Return the answer to a request as the faults leave it."""
+def answer(
+    faults: list[Fault],
+    process: Callable[[], Reply],
+    *,
+    later: Callable[[float, Callable[[], Any]], None],
+) -> Reply:
+    """Return the answer to a request as the faults leave it.
+
+    Args:
+        later: calls a function after so many seconds.
+    """
     for fault in faults:
         if fault.name in BEFORE:
             return BEFORE[fault.name](fault.options)
+        if fault.name == PROCESSED_LATE:
+            seconds = float(fault.options.get("seconds", 2))
+            later(seconds, process)
+            return Reply(cut_after=0)
     reply = process()
     for fault in faults:
         if fault.name in AFTER:

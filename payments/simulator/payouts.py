@@ -35,8 +35,13 @@ BANKS = {
 _OPERATORS = {ref_id: (name, prefixes) for name, ref_id, prefixes in OPERATORS.values()}
 
 
-def accept(engine: Engine, document: Any, *, kind: str) -> Record:
+def accept(
+    engine: Engine, document: Any, *, kind: str, pays_again: bool = False
+) -> Record:
     """Take a payout (`kind` is `mobile_money` or `bank`) and plan its result.
+
+    With `pays_again` a charge_id that is known already does not stop it: the worst that
+    a gateway without idempotency may do.
 
     Raises:
         Refused: with the messages by field, or that the balance is too low.
@@ -49,14 +54,25 @@ def accept(engine: Engine, document: Any, *, kind: str) -> Record:
     payout = _new(engine, fields, kind=kind)
     amount = Decimal(payout["amount"])
     with engine.store.lock:
-        if engine.store.get("payout", payout["charge_id"]) is not None:
+        is_known = engine.store.get("payout", payout["charge_id"]) is not None
+        if is_known and not pays_again:
             raise Refused({"charge_id": ["The charge id has already been taken."]})
         if Decimal(engine.balances()["main"]) < amount:
             raise Refused("Insufficient balance to process this payout.")
+        if is_known:
+            return _pay_again(engine, payout)
         engine.store.put("payout", payout["charge_id"], payout)
         engine.move("main", -amount)
     _plan(engine, payout)
     return payout
+
+
+def _pay_again(engine: Engine, payout: Record) -> Record:
+    """Book a second payout under one charge_id; look-ups go on to find the first."""
+    again = {**payout, "status": "success", "results": []}
+    engine.store.put("payout", f"{payout['charge_id']}~{payout['ref_id']}", again)
+    engine.move("main", -Decimal(payout["amount"]))
+    return again
 
 
 def _common_errors(fields: dict[str, Any]) -> dict[str, list[str]]:
