@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Final
 
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from payments import services
-from payments.services.events import PROCESS_TASK
+from payments.services.receiving import PROCESS_TASK
 
 # The last of six fields is the second.
 _EVERY_TEN_SECONDS: Final = "* * * * * */10"
 
 
 @app.task(name=PROCESS_TASK)
-def process_event(event_id: str) -> None:
-    """Process an event that has just come in."""
-    services.process_event(event_id=uuid.UUID(event_id))
+def process_events() -> None:
+    """Process the events that are coming in."""
+    services.process_incoming_events()
 
 
 @app.periodic(cron=_EVERY_TEN_SECONDS)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from payments.services.events import (
     process_due_events,
     process_event,
-    receive_event,
+    process_incoming_events,
 )
+from payments.services.receiving import receive_event
 from payments.services.reconciling import differences
 from payments.services.refunding import note_money_returned, refund_purchase
 from payments.services.reviewing import close_review
@@ -25,6 +26,7 @@ __all__ = [
     "note_money_returned",
     "process_due_events",
     "process_event",
+    "process_incoming_events",
     "receive_event",
     "recheck_if_stale",
     "refund_purchase",

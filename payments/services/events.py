@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import time
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -28,11 +27,10 @@ from payments.gateway import (
 from payments.models import CreditPurchase, GatewayEvent
 from payments.services import leasing, settling
 from payments.services.transactions import assert_none_open
-from payments.services.waking import wake_after_commit
+from payments.services.waking import WINDOW_SECONDS
 
 logger = logging.getLogger(__name__)
 
-PROCESS_TASK: Final = "payments.process_event"
 _PAUSE_MIN: Final = timedelta(seconds=15)
 _PAUSE_MAX: Final = timedelta(hours=1)
 # What is about something that we do not know is looked at again a few times, in case
@@ -40,6 +38,8 @@ _PAUSE_MAX: Final = timedelta(hours=1)
 _LOOKS_MAX: Final = 4
 _CONFIRMATIONS_MAX: Final = 30
 _FAILURES_MAX: Final = 3
+_LINGER_SECONDS: Final = 2 * WINDOW_SECONDS
+_LOOK_EVERY_SECONDS: Final = 0.05
 _Status = GatewayEvent.Status
 
 
@@ -62,39 +62,6 @@ def _parked(outcome: str, *, again: bool = False) -> _Result:
 
 def _later(outcome: str) -> _Result:
     return _Result(status=_Status.RECEIVED, outcome=outcome, again=True)
-
-
-@transaction.atomic
-def receive_event(
-    *, body: bytes, headers: Mapping[str, str], signed_by: str
-) -> GatewayEvent:
-    """Keep an event as it came, once, however often it is delivered. Return it.
-
-    Args:
-        body: the raw bytes, whose signature has been checked.
-        headers: those worth keeping; the signature is not.
-        signed_by: which key signed it: "webhook", "previous" or "api".
-    """
-    now = timezone.now()
-    digest = hashlib.sha256(body).hexdigest()
-    event, is_new = GatewayEvent.objects.get_or_create(
-        digest=digest,
-        defaults={
-            "body": body,
-            "headers": dict(headers),
-            "signed_by": signed_by,
-            "next_attempt_at": now,
-        },
-    )
-    if not is_new:
-        GatewayEvent.objects.filter(pk=event.pk).update(
-            deliveries=F("deliveries") + 1, last_delivery_at=now
-        )
-        event.refresh_from_db(fields=["deliveries", "last_delivery_at"])
-    if event.status == _Status.RECEIVED:
-        # The row is the work to do; the job only wakes a worker.
-        wake_after_commit(PROCESS_TASK, event_id=str(event.pk))
-    return event
 
 
 def process_event(
@@ -156,6 +123,23 @@ def process_due_events(
         if failures == _FAILURES_MAX:
             # The gateway is down, and the rest can wait.
             break
+    return done
+
+
+def process_incoming_events() -> int:
+    """Process what is due until nothing more comes. Return how many are done.
+
+    Looks for longer than those who wake it keep quiet, so that no event that came while
+    they did has to wait for the sweep.
+    """
+    done = 0
+    quiet_since = time.monotonic()
+    while time.monotonic() - quiet_since < _LINGER_SECONDS:
+        if found := process_due_events(now=timezone.now()):
+            done += found
+            quiet_since = time.monotonic()
+        else:
+            time.sleep(_LOOK_EVERY_SECONDS)
     return done
 
 

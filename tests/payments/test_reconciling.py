@@ -97,14 +97,14 @@ def test_payouts_are_compared_by_whoever_registered_for_it(monkeypatch, simulato
     assert end == "1 1 difference(s)."
 
 
-def test_the_job_of_an_event_processes_it(simulator):
+def test_the_job_that_events_wake_processes_them(simulator):
     purchase = start()
     simulator.control.complete(purchase.tx_ref)
-    event = services.receive_event(
+    services.receive_event(
         body=encode(event_about(purchase)), headers={}, signed_by="webhook"
     )
 
-    tasks.process_event(event_id=str(event.pk))
+    tasks.process_events()
 
     assert now_of(purchase).status == "paid"
 

@@ -7,12 +7,14 @@ import hashlib
 import hmac
 import json
 
+import psycopg
 import pytest
 from django.test import Client
 
 from payments import gateway, webhooks
 from payments.models import GatewayEvent
 from tests.payments.buying import WEBHOOK, deliver, encode
+from tests.postgres import database_url
 from tests.simulator_process import SECRET_KEY, WEBHOOK_SECRET
 
 BODY = encode(
@@ -310,17 +312,28 @@ def test_no_session_and_no_csrf_token_is_needed(db):
     assert deliver(client, BODY).status_code == 200
 
 
-def test_a_worker_is_woken_once_however_often_the_event_is_delivered(
-    client, django_capture_on_commit_callbacks
-):
+def test_in_a_rush_of_events_a_worker_is_woken_once(committed, client):
     from procrastinate.contrib.django.models import ProcrastinateJob
 
-    with django_capture_on_commit_callbacks(execute=True):
-        deliver(client, BODY)
-        deliver(client, BODY)
+    for number in range(5):
+        assert deliver(client, encode({"number": number})).status_code == 200
 
-    job = ProcrastinateJob.objects.get(task_name="payments.process_event")
-    assert job.args == {"event_id": str(GatewayEvent.objects.get().pk)}
+    assert GatewayEvent.objects.count() == 5
+    assert ProcrastinateJob.objects.get().task_name == "payments.process_events"
+
+
+def test_a_connection_that_was_lost_while_idle_is_made_again(committed, client):
+    assert deliver(client, encode({"number": 1})).status_code == 200
+    with psycopg.connect(database_url(committed), autocommit=True) as other:
+        ended = other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ).fetchall()
+    assert ended
+
+    assert deliver(client, encode({"number": 2})).status_code == 200
+
+    assert GatewayEvent.objects.count() == 2
 
 
 def test_w43_without_the_database_the_gateway_is_asked_to_deliver_again(
