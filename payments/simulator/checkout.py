@@ -129,6 +129,16 @@ def attempt(
 
     A payment that is paid stays as it is: it cannot be paid or failed again.
     """
+    faults = {fault.name for fault in engine.faults.take("attempt")}
+    if "failed-first" in faults and not failure:
+        first = "The first attempt failed"
+        _attempt(engine, tx_ref, channel=channel, number=number, failure=first)
+    return _attempt(engine, tx_ref, channel=channel, number=number, failure=failure)
+
+
+def _attempt(
+    engine: Engine, tx_ref: str, *, channel: str, number: str, failure: str
+) -> Record:
     with engine.store.lock:
         payment = engine.store.get("payment", tx_ref)
         assert payment is not None, tx_ref

@@ -89,6 +89,10 @@ def list_faults(engine: Engine, *_: object) -> Reply:
         "armed": engine.faults.armed(),
         "endpoints": [*faults.ENDPOINTS, *faults.GROUPS],
         "names": sorted(faults.NAMES),
+        "by_endpoint": {
+            endpoint: sorted(faults.names_for(endpoint))
+            for endpoint in (*faults.ENDPOINTS, *faults.GROUPS)
+        },
     }
     return Reply(document=known)
 
@@ -98,7 +102,7 @@ def arm_fault(engine: Engine, request: Request, _: str) -> Reply:
     options = dict(request.document)
     endpoint, name = str(options.pop("endpoint", "")), str(options.pop("fault", ""))
     times = options.pop("times", None)
-    if times is not None and (not isinstance(times, int) or times < 1):
+    if times is not None and not isinstance(times, int):
         raise Refused({"times": ["must be a number above 0"]})
     fault = faults.Fault(endpoint=endpoint, name=name, times=times, options=options)
     engine.faults.arm(fault)

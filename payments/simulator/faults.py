@@ -8,6 +8,7 @@ One comes in between: with `processed-late` the request is, once nobody waits fo
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -29,9 +30,11 @@ ENDPOINTS = (
     "balance",
     "webhook",
     "payout-result",
+    "attempt",
 )
+_API = ENDPOINTS[:9]
 # One name for several endpoints.
-GROUPS = {"lookup": ("mobile-lookup", "bank-lookup"), "any": ENDPOINTS[:9]}
+GROUPS = {"lookup": ("mobile-lookup", "bank-lookup"), "any": _API}
 
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
 
@@ -113,22 +116,42 @@ def transaction_of(document: Any) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _altered(reply: Reply, options: Options) -> Reply:
-    transaction_of(reply.document).update(options.get("set", {}))
-    return reply
+def _setting(name: str, *values: Any) -> Callable[[dict[str, Any], Options], None]:
+    """Return what sets a field: to the first value that it does not have already."""
 
-
-def _setting(name: str, default: Any) -> Callable[[Reply, Options], Reply]:
-    def alter(reply: Reply, options: Options) -> Reply:
-        transaction_of(reply.document)[name] = options.get(name, default)
-        return reply
+    def alter(transaction: dict[str, Any], options: Options) -> None:
+        other = next(one for one in values if one != transaction.get(name))
+        transaction[name] = options.get(name, other)
 
     return alter
 
 
-def _not_a_number(reply: Reply, _: Options) -> Reply:
-    transaction_of(reply.document)["amount"] = float("nan")
-    return reply
+# What is said of a transaction, in answers and in events, is not so.
+SAID: dict[str, Callable[[dict[str, Any], Options], None]] = {
+    "alter": lambda transaction, options: transaction.update(options.get("set", {})),
+    "wrong-amount": _setting("amount", 1, 2),
+    "wrong-currency": _setting("currency", "USD", "MWK"),
+    "wrong-mode": _setting("mode", "live", "test"),
+    "wrong-reference": _setting("tx_ref", "somebody-elses"),
+    "unknown-status": _setting("status", "reviewing"),
+    "not-a-number": _setting("amount", float("nan")),
+}
+
+
+def _saying(name: str) -> Callable[[Reply, Options], Reply]:
+    def say(reply: Reply, options: Options) -> Reply:
+        SAID[name](transaction_of(reply.document), options)
+        return reply
+
+    return say
+
+
+def _contradicting(reply: Reply, options: Options) -> Reply:
+    """What is paid is not, whatever the event said."""
+    said = transaction_of(reply.document)
+    kept = {name: said.get(name) for name in ("tx_ref", "currency", "amount", "mode")}
+    data = {**kept, "status": options.get("status", "pending"), "popup": False}
+    return failure("Payment transaction not created.", data=data)
 
 
 def _no_withdrawals(reply: Reply, options: Options) -> Reply:
@@ -150,38 +173,56 @@ AFTER: dict[str, Callable[[Reply, Options], Reply]] = {
     "drip": _drip,
     "invalid-json": _invalid_json,
     "other-http-status": _other_status,
-    "alter": _altered,
-    "wrong-amount": _setting("amount", 1),
-    "wrong-currency": _setting("currency", "USD"),
-    "wrong-mode": _setting("mode", "live"),
-    "wrong-reference": _setting("tx_ref", "somebody-elses"),
-    "unknown-status": _setting("status", "reviewing"),
-    "not-a-number": _not_a_number,
+    **{name: _saying(name) for name in SAID},
+    "contradicts": _contradicting,
     "no-withdrawals": _no_withdrawals,
 }
 
+# By the endpoint that they are for.
 KNOWN_ELSEWHERE = {
-    # Webhooks: see webhooks.py.
-    "lost",
-    "copies",
-    "delay",
-    "forged",
-    "unsigned",
-    "signed-with-api-key",
-    "held-back",
-    # The result of a payout: see payouts.py.
-    "failed",
-    "pending",
-    "failed-after-success",
-    "success-after-failed",
-    # The event arrives before the answer to the request.
-    "webhook-first",
-    # A charge_id that is sent again is paid again.
-    "pays-again",
+    # See webhooks.py.
+    "webhook": {
+        "lost",
+        "copies",
+        "repeated",
+        "delay",
+        "forged",
+        "unsigned",
+        "signed-with-api-key",
+        "held-back",
+    },
+    # See payouts.py.
+    "payout-result": {
+        "failed",
+        "pending",
+        "failed-after-success",
+        "success-after-failed",
+    },
+    "payout": {
+        # The event arrives before the answer to the request.
+        "webhook-first",
+        # A charge_id that is sent again is paid again.
+        "pays-again",
+    },
+    # An attempt to pay that succeeds is preceded by one that fails.
+    "attempt": {"failed-first"},
 }
 
 PROCESSED_LATE = "processed-late"
-NAMES = {*BEFORE, *AFTER, *KNOWN_ELSEWHERE, PROCESSED_LATE}
+NAMES = {*BEFORE, *AFTER, *set().union(*KNOWN_ELSEWHERE.values()), PROCESSED_LATE}
+# Faults of the answers that make sense at one endpoint alone.
+_OF_ONE = {"contradicts": "verify", "no-withdrawals": "operators"}
+
+
+def names_for(endpoint: str) -> set[str]:
+    """Return the faults that an endpoint or a group can have."""
+    names = set(KNOWN_ELSEWHERE.get(endpoint, ()))
+    if endpoint == "webhook":
+        names |= SAID.keys()
+    if endpoint in {*_API, *GROUPS}:
+        names |= BEFORE.keys() | AFTER.keys() | {PROCESSED_LATE}
+        names -= {name for name, only in _OF_ONE.items() if only != endpoint}
+    return names
 
 
 @dataclass(kw_only=True, slots=True)
@@ -192,6 +233,52 @@ class Fault:
     name: str
     times: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
+
+    def check(self) -> Fault:
+        """Return the fault itself, which exists.
+
+        Raises:
+            Refused: there is no such endpoint or fault, or the one cannot have the
+                other.
+        """
+        if self.name not in NAMES:
+            raise Refused({"fault": [f"unknown: {self.name}"]})
+        if self.endpoint not in {*ENDPOINTS, *GROUPS}:
+            raise Refused({"endpoint": [f"unknown: {self.endpoint}"]})
+        if self.name not in names_for(self.endpoint):
+            raise Refused({"fault": [f"not one of {self.endpoint}: {self.name}"]})
+        if self.times is not None and self.times < 1:
+            raise Refused({"times": ["must be a number above 0"]})
+        for name in ("seconds", "count", "status", "retry_after"):
+            value = self.options.get(name, 1)
+            is_word = name == "status" and self.name == "contradicts"
+            if not is_word and not (
+                isinstance(value, int | float) and 0 <= value < 1e6
+            ):
+                raise Refused({name: ["must be a number"]})
+        return self
+
+
+def read_fault(text: str) -> Fault:
+    """Return the fault that `ENDPOINT:FAULT[:TIMES][,OPTION=VALUE…]` names.
+
+    Raises:
+        Refused: the text names none.
+    """
+    what, *given = text.split(",")
+    endpoint, _, rest = what.partition(":")
+    name, _, times = rest.partition(":")
+    if times and not (times.isascii() and times.isdigit()):
+        raise Refused({"times": ["must be a number above 0"]})
+    options: dict[str, Any] = {}
+    for option in given:
+        key, _, value = option.partition("=")
+        try:
+            options[key] = json.loads(value)
+        except ValueError:
+            options[key] = value
+    count = int(times[:9]) if times else None
+    return Fault(endpoint=endpoint, name=name, times=count, options=options).check()
 
 
 class Faults:
@@ -205,12 +292,9 @@ class Faults:
         """Arm a fault.
 
         Raises:
-            Refused: there is no such endpoint or fault.
+            Refused: there is no such fault.
         """
-        if fault.name not in NAMES:
-            raise Refused({"fault": [f"unknown: {fault.name}"]})
-        if fault.endpoint not in {*ENDPOINTS, *GROUPS}:
-            raise Refused({"endpoint": [f"unknown: {fault.endpoint}"]})
+        fault.check()
         with self._lock:
             self._armed.append(fault)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import html
 import string
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from payments.simulator import panel
 from payments.simulator.engine import Engine
+from payments.simulator.faults import ENDPOINTS, GROUPS
 from payments.simulator.store import Record
 from payments.simulator.wire import Reply
 
@@ -144,8 +147,11 @@ def missing() -> Reply:
     return _page("Not found", _fill("missing.html"), status=404)
 
 
-def dashboard(engine: Engine) -> Reply:
-    """Return the list of everything that happened, with buttons."""
+def dashboard(engine: Engine, *, error: str | Mapping[str, list[str]] = "") -> Reply:
+    """Return the list of everything that happened, with buttons.
+
+    `error` is why what was asked for could not be done.
+    """
     store = engine.store
     balances = engine.balances()
     options = engine.options
@@ -155,12 +161,46 @@ def dashboard(engine: Engine) -> Reply:
         webhook_url=options.webhook_url or "none: events go nowhere",
         main=money(balances["main"], "MWK"),
         collection=money(balances["collection"], "MWK"),
+        notice=_refusal(error),
         faults=_faults(engine),
+        presets=_presets(),
+        endpoints=_options((*ENDPOINTS, *GROUPS)),
+        names=Markup("".join(_names(*kind) for kind in panel.kinds())),
         payments=_rows(store.all("payment"), _payment_row, columns=6),
         payouts=_rows(store.all("payout"), _payout_row, columns=6),
         deliveries=_rows(store.all("delivery"), _delivery_row, columns=5),
     )
-    return _page("PayChangu simulator", body)
+    return _page("PayChangu simulator", body, status=422 if error else 200)
+
+
+def _refusal(error: str | Mapping[str, list[str]]) -> Markup:
+    if not error:
+        return Markup()
+    fields = {"": [error]} if isinstance(error, str) else error
+    text = "; ".join(f"{name} {', '.join(why)}".strip() for name, why in fields.items())
+    return _fill("notice.html", heading="Nothing was done.", text=text, advice="")
+
+
+def _presets() -> Markup:
+    rows = []
+    for group in panel.groups():
+        buttons = Markup(
+            "".join(
+                _fill("preset.html", value=f"{endpoint}:{fault}", label=label)
+                for of, label, endpoint, fault in panel.PRESETS
+                if of == group
+            )
+        )
+        rows.append(_fill("preset_row.html", group=group, buttons=buttons))
+    return Markup("".join(rows))
+
+
+def _names(label: str, names: list[str]) -> Markup:
+    return _fill("names.html", label=label, options=_options(names))
+
+
+def _options(values: Iterable[str]) -> Markup:
+    return Markup("".join(_fill("option.html", value=value) for value in values))
 
 
 def _faults(engine: Engine) -> Markup:
@@ -173,6 +213,10 @@ def _faults(engine: Engine) -> Markup:
             name=fault["name"],
             endpoint=fault["endpoint"],
             times="until cleared" if fault["times"] is None else f"× {fault['times']}",
+            options="".join(
+                f", {key} {fault['options'][key]}" for key in fault["options"]
+            ),
+            button=_button("disarm", f"{fault['endpoint']}:{fault['name']}", "Disarm"),
         )
         for fault in armed
     ]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from payments.simulator import checkout, pages, payouts, webhooks, wire
+from payments.simulator import checkout, pages, panel, payouts, webhooks, wire
 from payments.simulator.engine import Engine
-from payments.simulator.faults import Fault
 from payments.simulator.store import Record
 from payments.simulator.wire import Refused, Reply, Request
 
@@ -17,14 +16,6 @@ _CHANNELS = {
     "mobile_money": "Mobile Money",
     "card": "Card",
     "bank": "Mobile Bank Transfer",
-}
-
-# The buttons of the list that arm a fault.
-FAULT_BUTTONS = {
-    "lose-webhooks": Fault(endpoint="webhook", name="lost"),
-    "copy-webhooks": Fault(endpoint="webhook", name="copies", times=1),
-    "fail-payout": Fault(endpoint="payout-result", name="failed", times=1),
-    "hold-payout": Fault(endpoint="payout-result", name="pending", times=1),
 }
 
 
@@ -127,8 +118,12 @@ def _press(engine: Engine, form: dict[str, str]) -> Reply:
         webhooks.send_again(engine, key)
     elif action == "clear-faults":
         engine.faults.clear()
-    elif action in FAULT_BUTTONS:
-        button = FAULT_BUTTONS[action]
-        fault = Fault(endpoint=button.endpoint, name=button.name, times=button.times)
-        engine.faults.arm(fault)
+    elif action == "disarm":
+        endpoint, _, name = key.partition(":")
+        engine.faults.clear(endpoint=endpoint, name=name)
+    elif action == "arm":
+        try:
+            engine.faults.arm(panel.fault_of(form))
+        except Refused as refusal:
+            return pages.dashboard(engine, error=refusal.errors)
     return wire.redirect("/", status=303)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from payments.simulator import wire
 from payments.simulator.engine import Engine
-from payments.simulator.faults import Fault
+from payments.simulator.faults import SAID, Fault
 from payments.simulator.store import Record
 
 # PayChangu developer documentation, "Webhooks": three more tries, then nothing.
@@ -21,8 +21,9 @@ RETRIES = 3
 def send_event(engine: Engine, event: dict[str, Any], *, about: str) -> Record:
     """Send an event about the transaction `about`, as the armed faults will have it."""
     faults = {fault.name: fault for fault in engine.faults.take("webhook")}
-    if "alter" in faults:
-        event = {**event, **faults["alter"].options.get("set", {})}
+    for name, fault in faults.items():
+        if name in SAID:
+            SAID[name](event, fault.options)
     text = wire.php_json(event)
     return send_text(engine, text, about=about, faults=faults)
 
@@ -138,9 +139,15 @@ def _release(engine: Engine, delivery: Record, faults: dict[str, Fault]) -> None
             return
         held_back, engine.held_back = engine.held_back, []
     delay = faults["delay"].options.get("seconds", 2) if "delay" in faults else 0
-    copies = faults["copies"].options.get("count", 2) if "copies" in faults else 1
     engine.scheduler.later(
-        float(delay), partial(_deliver_copies, engine, delivery["id"], int(copies))
+        float(delay),
+        partial(
+            _deliver_all,
+            engine,
+            delivery["id"],
+            copies=_count(faults, "copies"),
+            rounds=_count(faults, "repeated"),
+        ),
     )
     for delivery_id in held_back:
         # Late enough for the newer event to be there first.
@@ -148,12 +155,21 @@ def _release(engine: Engine, delivery: Record, faults: dict[str, Fault]) -> None
         engine.scheduler.later(later, partial(deliver, engine, delivery_id))
 
 
-def _deliver_copies(engine: Engine, delivery_id: str, copies: int) -> None:
-    """Deliver at the same moment as often as wanted; only the first copy is retried."""
+def _count(faults: dict[str, Fault], name: str) -> int:
+    return int(faults[name].options.get("count", 2)) if name in faults else 1
+
+
+def _deliver_all(engine: Engine, delivery_id: str, *, copies: int, rounds: int) -> None:
+    """Deliver at the same moment as often as wanted, and then so often more in turn.
+
+    Only the first is retried.
+    """
     for _ in range(copies - 1):
         extra = partial(deliver, engine, delivery_id, retries=0)
         engine.scheduler.later(0, extra)
     deliver(engine, delivery_id)
+    for _ in range(rounds - 1):
+        deliver(engine, delivery_id, retries=0)
 
 
 def _post(engine: Engine, delivery: Record) -> dict[str, Any]:

@@ -360,22 +360,24 @@ def test_unknown_payout_is_not_found(client):
 def test_list_shows_what_happened_and_its_buttons_work(client, simulator, merchant):
     open_checkout(client)
 
-    def click(action: str, key: str = "", outcome: str = "") -> requests.Response:
-        form = {"action": action, "key": key, "outcome": outcome}
+    def click(
+        action: str, key: str = "", outcome: str = "", preset: str = ""
+    ) -> requests.Response:
+        form = {"action": action, "key": key, "outcome": outcome, "preset": preset}
         return requests.post(f"{simulator.base_url}/_dashboard", data=form, timeout=20)
 
     assert "purchase-1" in click("complete", "purchase-1", "failed").text
     assert client.verify("purchase-1").outcome is Outcome.PENDING
     click("complete", "purchase-1", "success")
     assert client.verify("purchase-1").outcome is Outcome.PAID
-    click("hold-payout")
+    click("arm", preset="payout-result:pending")
     send_mobile(client)
     click("settle", "withdrawal-1", "success")
     until(lambda: len(merchant.received) == 3)
     delivery = simulator.control.deliveries("purchase-1")[0]
     assert "delivered" in click("resend", delivery["id"]).text
     until(lambda: len(merchant.received) == 4)
-    assert "lost" in click("lose-webhooks").text
+    assert "No fault is armed." not in click("arm", preset="webhook:lost").text
     assert "No fault is armed." in click("clear-faults").text
 
 

@@ -106,6 +106,15 @@ def test_event_can_come_many_times_at_once(paid, merchant, simulator):
     assert len({one.body for one in merchant.received}) == 1
 
 
+def test_event_can_come_again_after_it_was_taken(paid, merchant, simulator):
+    simulator.control.fault("webhook", "repeated", count=3, times=1)
+
+    paid()
+
+    until(lambda: len(merchant.received) == 3)
+    assert len({(one.body, one.signature) for one in merchant.received}) == 1
+
+
 def test_event_can_come_late(client, merchant, simulator):
     simulator.control.fault("webhook", "delay", seconds=0.3, times=1)
     open_checkout(client)
@@ -149,6 +158,41 @@ def test_event_can_say_something_else_than_verify(paid, merchant, simulator, cli
     told = parse_event(merchant.received[0].body)
     assert (told.amount, told.currency) == (Decimal(1), "MWK")
     assert client.verify("purchase-1").amount == 1000
+
+
+@pytest.mark.parametrize(
+    ("fault", "name", "value"),
+    [
+        ("wrong-amount", "amount", Decimal(1)),
+        ("wrong-currency", "currency", "USD"),
+        ("wrong-mode", "mode", "live"),
+        ("unknown-status", "outcome", Outcome.UNKNOWN),
+    ],
+)
+def test_event_can_contradict_the_order(
+    paid, merchant, simulator, client, fault, name, value
+):
+    simulator.control.fault("webhook", fault)
+
+    paid()
+
+    said = parse_event(merchant.received[0].body)
+    assert getattr(said, name) == value
+    assert getattr(client.verify("purchase-1"), name) != value
+
+
+def test_an_attempt_can_fail_before_one_succeeds(merchant, simulator, client):
+    simulator.control.fault("attempt", "failed-first", times=1)
+    open_checkout(client)
+
+    simulator.control.complete("purchase-1")
+
+    until(lambda: len(merchant.received) == 2)
+    told = [parse_event(one.body).outcome for one in merchant.received]
+    assert sorted(told) == sorted([Outcome.FAILED, Outcome.PAID])
+    status = client.verify("purchase-1")
+    assert status.outcome is Outcome.PAID
+    assert simulator.control.payment("purchase-1")["attempts"] == 2
 
 
 def test_any_event_can_be_sent_signed(merchant, simulator):
@@ -299,6 +343,21 @@ def test_verify_can_say_pending_after_the_event_said_success(client, simulator):
     assert client.verify("purchase-1").outcome is Outcome.PENDING
 
 
+@pytest.mark.parametrize(
+    ("options", "outcome"),
+    [({}, Outcome.PENDING), ({"status": "failed"}, Outcome.FAILED)],
+)
+def test_verify_can_contradict_the_event(
+    paid, merchant, simulator, client, options, outcome
+):
+    simulator.control.fault("verify", "contradicts", **options)
+
+    paid()
+
+    assert parse_event(merchant.received[0].body).outcome is Outcome.PAID
+    assert client.verify("purchase-1").outcome is outcome
+
+
 def test_look_up_can_know_nothing_at_first(client, simulator):
     send_mobile(client)
     simulator.control.fault("lookup", "not-found", times=2)
@@ -348,6 +407,8 @@ def test_faults_are_listed_with_what_could_be_armed(simulator):
         {"endpoint": "verify", "fault": "no-such"},
         {"endpoint": "no-such", "fault": "slow"},
         {"endpoint": "verify", "fault": "slow", "times": 0},
+        {"endpoint": "verify", "fault": "slow", "seconds": "long"},
+        {"endpoint": "verify", "fault": "lost"},
     ],
 )
 def test_fault_that_does_not_exist_is_refused(simulator, body):

@@ -40,4 +40,4 @@ class Command(BaseCommand):
         try:
             cli.run(options, write=write)
         except OSError as error:
-            raise CommandError(f"The simulator cannot start: {error}") from error
+            raise CommandError(cli.complaint(options, error)) from error
