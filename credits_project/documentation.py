@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, ClassVar
 
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,3 +29,18 @@ class Documentation(SpectacularSwaggerSplitView):
 
     url_name = "schema"
     title = "Course Credits: the API"
+
+
+@require_safe
+def allauth_document(request: HttpRequest) -> HttpResponse:
+    """Return the document of django-allauth's headless API, which signs people in."""
+    return JsonResponse(_allauth_document())
+
+
+@functools.cache
+def _allauth_document() -> dict[str, Any]:
+    # It asks for the addresses, which are not known yet where this module is loaded.
+    from allauth.headless.spec.internal.schema import get_schema
+
+    document: dict[str, Any] = get_schema()
+    return document

@@ -13,6 +13,10 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from credits_project.parsers import MAX_DEPTH, NumberLiteral
 
 _DECIMAL = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?", re.ASCII)
+# Of a number as text, with its leading zeros.
+MAX_NUMBER_LENGTH = 200
+# The pattern of every text: PostgreSQL keeps no NUL.
+TEXT = "^[^\\x00]*$"
 
 
 class StrictDecimalField(serializers.DecimalField):
@@ -38,7 +42,8 @@ class StrictDecimalField(serializers.DecimalField):
 
     def to_internal_value(self, data: Any) -> Decimal:
         """Return the number with exactly `decimal_places` decimals."""
-        match = _DECIMAL.fullmatch(self._text(data))
+        text = self._text(data)
+        match = _DECIMAL.fullmatch(text)
         if match is None:
             self.fail("invalid")
         sign, whole, fraction = match.groups(default="")
@@ -47,7 +52,9 @@ class StrictDecimalField(serializers.DecimalField):
             self.fail("max_decimal_places", max_decimal_places=places)
         limit = Decimal(10) ** ((self.max_digits or 14) - places)
         # Leading zeros do no harm; what is left after them is as long as the number.
-        if len(whole.lstrip("0")) > (self.max_digits or 14) - places:
+        whole_digits = len(whole.lstrip("0"))
+        too_long = len(text) > MAX_NUMBER_LENGTH
+        if too_long or whole_digits > (self.max_digits or 14) - places:
             raise ValidationError(
                 f"The number must be below {limit}.",
                 code="min_value" if sign else "max_value",
@@ -65,8 +72,8 @@ class StrictDecimalField(serializers.DecimalField):
     def _text(self, data: Any) -> str:
         if isinstance(data, bool) or not isinstance(data, int | str | Decimal):
             self.fail("invalid")
-        # Longer than any number the field takes: not worth looking at.
-        return str(data)[:200]
+        # What is longer is refused for it, whatever else is in it.
+        return str(data)[: MAX_NUMBER_LENGTH + 1]
 
 
 class CreditsField(StrictDecimalField):

@@ -177,6 +177,9 @@ MFA_TOTP_ISSUER = "Course Credits"
 STAFF_MFA_REQUIRED = env.boolean("STAFF_MFA_REQUIRED", default=True)
 HEADLESS_ONLY = False
 HEADLESS_CLIENTS = ("app", "browser")
+HEADLESS_SERVE_SPECIFICATION = True
+# Its page takes its script from elsewhere, which the security policy forbids.
+HEADLESS_SPECIFICATION_TEMPLATE_NAME = None
 HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.jwt.JWTTokenStrategy"  # noqa: S105 - a path, not a secret
 # The links in mails; allauth would take the Host header for them.
 _ACCOUNTS = f"{SITE_URL}/accounts"
@@ -259,7 +262,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["credits_project.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "credits_project.openapi.Schema",
+    "DEFAULT_SCHEMA_CLASS": "credits_project.openapi.schema.Schema",
     "DEFAULT_THROTTLE_CLASSES": [
         "credits_project.throttling.AnonThrottle",
         "credits_project.throttling.UserThrottle",
@@ -290,7 +293,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "credits_project.openapi.add_problems",
+        "credits_project.openapi.document.complete",
     ],
 }
 

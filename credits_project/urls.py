@@ -39,6 +39,9 @@ urlpatterns = [
     path("problems/<slug:slug>", views.problem, name="problem"),
     path("payments/return", payment_return, name="payment_return"),
     path("accounts/", include("allauth.urls")),
+    path("_allauth/openapi.json", documentation.allauth_document),
+    # Made anew for each request, in a second of work.
+    path("_allauth/openapi.yaml", RedirectView.as_view(url="/_allauth/openapi.json")),
     path("_allauth/", include("allauth.headless.urls")),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),

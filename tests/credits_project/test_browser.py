@@ -98,10 +98,10 @@ def page(site: str) -> Iterator[Any]:
 
 def test_the_api_s_documentation_works_under_the_security_policy(page):
     page.goto("/docs")
-    page.click("#operations-me-me button.opblock-summary-control")
-    page.click("#operations-me-me .try-out__btn")
+    page.click("#operations-account-me button.opblock-summary-control")
+    page.click("#operations-account-me .try-out__btn")
 
-    page.wait_for_selector("#operations-me-me .execute")
+    page.wait_for_selector("#operations-account-me .execute")
     assert page.title() == "Course Credits: the API"
 
 
