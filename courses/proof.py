@@ -14,7 +14,8 @@ WITH expected AS (
     SELECT enrollment.transfer_id, wallet.id::text AS holder,
         'course_payment' AS kind, -enrollment.price AS amount
     FROM enrollments AS enrollment
-    JOIN credit_wallets AS wallet ON wallet.user_id = enrollment.learner_id
+    JOIN credit_wallets AS wallet
+      ON wallet.user_id = coalesce(enrollment.payer_id, enrollment.learner_id)
     UNION ALL
     SELECT enrollment.transfer_id, wallet.id::text, 'course_payment',
         enrollment.earnings
@@ -27,7 +28,8 @@ WITH expected AS (
     SELECT refund.transfer_id, wallet.id::text, 'course_refund', refund.amount
     FROM enrollment_refunds AS refund
     JOIN enrollments AS enrollment ON enrollment.id = refund.enrollment_id
-    JOIN credit_wallets AS wallet ON wallet.user_id = enrollment.learner_id
+    JOIN credit_wallets AS wallet
+      ON wallet.user_id = coalesce(enrollment.payer_id, enrollment.learner_id)
     UNION ALL
     SELECT refund.transfer_id, wallet.id::text, 'course_refund',
         refund.shortfall - refund.earnings
@@ -94,11 +96,21 @@ _GUARDS: Final = """
 SELECT format('trigger %s.%s', guard.of_table, guard.name), 'is missing or disabled'
 FROM (VALUES
     ('courses', 'courses_check_course'),
+    ('commission_rates', 'courses_check_commission'),
+    ('commission_rates', 'courses_no_delete'),
+    ('commission_rates', 'courses_no_truncate'),
+    ('enrollments', 'courses_check_new_enrollment'),
     ('enrollments', 'courses_check_enrollment'),
     ('enrollments', 'courses_no_delete'),
     ('enrollments', 'courses_no_truncate'),
     ('enrollment_refunds', 'courses_append_only'),
-    ('enrollment_refunds', 'courses_no_truncate')
+    ('enrollment_refunds', 'courses_no_truncate'),
+    ('bulk_runs', 'courses_check_run'),
+    ('bulk_runs', 'courses_no_delete'),
+    ('bulk_runs', 'courses_no_truncate'),
+    ('bulk_rows', 'courses_check_row'),
+    ('bulk_rows', 'courses_no_delete'),
+    ('bulk_rows', 'courses_no_truncate')
 ) AS guard (of_table, name)
 LEFT JOIN pg_trigger AS tg
   ON tg.tgname = guard.name AND tg.tgrelid = to_regclass(guard.of_table)

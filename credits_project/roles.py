@@ -22,7 +22,7 @@ _VIEW = frozenset(
         "account": ["emailaddress"],
         "admin": ["logentry"],
         "auth": ["group", "user"],
-        "courses": ["course", "enrollment"],
+        "courses": ["bulkrun", "commissionrate", "course", "enrollment"],
         "payments": [
             "creditpackage",
             "creditpurchase",
@@ -64,6 +64,7 @@ ROLES: dict[str, frozenset[str]] = {
     # Set prices and rates, adjust, approve, see where the money goes.
     FINANCE: _VIEW
     | {
+        "courses.add_commissionrate",
         "courses.change_course",
         "courses.refund_enrollment",
         "payments.add_creditpackage",

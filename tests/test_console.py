@@ -42,11 +42,12 @@ LABELS = [model._meta.label_lower for model in ADMINS]
 MAY_ADD = {
     "payments.creditpackage",
     "withdrawals.payoutrate",
+    "courses.commissionrate",
     "auth.user",
     "auth.group",
     "account.emailaddress",
 }
-MAY_CHANGE = MAY_ADD - {"withdrawals.payoutrate"} | {"courses.course"}
+MAY_CHANGE = MAY_ADD - {"withdrawals.payoutrate", "courses.commissionrate"}
 MAY_DELETE = {"auth.user", "auth.group", "account.emailaddress", "mfa.authenticator"}
 
 # Some tables have dozens of filters, so each word is odd in several ways.

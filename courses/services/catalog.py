@@ -74,7 +74,7 @@ def update_course(*, coach: Any, course_id: uuid.UUID, **changes: Any) -> Course
     """
     assert changes.keys() <= _EDITABLE, f"not for coaches: {changes.keys() - _EDITABLE}"
     _check_coach(coach)
-    course = _lock(course_id=course_id, coach=coach)
+    course = lock_course(course_id=course_id, coach=coach)
     if "title" in changes:
         changes["title"] = _checked_title(changes["title"])
     if "price" in changes:
@@ -102,40 +102,11 @@ def archive_course(*, course_id: uuid.UUID, actor: Any, reason: str) -> Course:
     """
     if not reason.strip():
         raise InvalidInput("reason", "Say why it is archived.", reason="required")
-    course = _lock(course_id=course_id)
+    course = lock_course(course_id=course_id)
     if course.status != Course.Status.ARCHIVED:
         course.move_to(Course.Status.ARCHIVED)
         course.save(update_fields=["status", "updated_at"])
         audit.record(actor=actor, row=course, action="archive", reason=reason.strip())
-    return course
-
-
-@transaction.atomic
-def set_commission_rate(
-    *, course_id: uuid.UUID, rate: Decimal | None, actor: Any
-) -> Course:
-    """Give a course a commission of its own, or the platform's again with None.
-
-    `rate` is a fraction, 0.15 for 15 %. Who is enrolled keeps the terms they had.
-
-    Raises:
-        InvalidInput: not a fraction from 0 to 1 with at most four decimals.
-        NotFound: there is no such course.
-    """
-    if rate is not None and not (rate.is_finite() and 0 <= rate <= 1):
-        raise InvalidInput("commission_rate", "A rate is a fraction from 0 to 1.")
-    if rate is not None and rate != round(rate, 4):
-        raise InvalidInput(
-            "commission_rate",
-            "Ensure that there are no more than 4 decimal places.",
-            reason="max_decimal_places",
-        )
-    course = _lock(course_id=course_id)
-    if course.commission_rate != rate:
-        course.commission_rate = rate
-        course.save(update_fields=["commission_rate", "updated_at"])
-        told = "the platform's" if rate is None else str(rate)
-        audit.record(actor=actor, row=course, action="commission", rate=told)
     return course
 
 
@@ -144,8 +115,12 @@ def _check_coach(user: Any) -> None:
         raise PermissionDenied("Only coaches may offer courses.")
 
 
-def _lock(*, course_id: uuid.UUID, **owner: Any) -> Course:
-    """Return the course, locked against enrolling until the transaction ends."""
+def lock_course(*, course_id: uuid.UUID, **owner: Any) -> Course:
+    """Return the course, locked against enrolling until the transaction ends.
+
+    Raises:
+        NotFound: there is no such course, or it is not the owner's.
+    """
     courses = Course.objects.select_for_update(no_key=True)
     course = courses.filter(pk=course_id, **owner).first()
     if course is None:

@@ -4,46 +4,35 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from courses.exceptions import (
-    AlreadyEnrolled,
-    CourseNotAvailable,
-    OwnCourse,
-    PriceChanged,
-)
+from courses.exceptions import AlreadyEnrolled, OwnCourse, PriceChanged
 from courses.models import Course, Enrollment
+from courses.services.selling import (
+    Terms,
+    check_on_offer,
+    enrolled_among,
+    hold_earnings,
+    insert,
+    lock_against_changes,
+    place_on_terms,
+    posting_of,
+    terms_of,
+)
 from credits_project import idempotency
-from credits_project.exceptions import NotFound, PermissionDenied
-from credits_project.ids import new_id
-from credits_project.money import ZERO, checked_amount, split_fee
+from credits_project.exceptions import PermissionDenied
+from credits_project.money import checked_amount
 from wallets.exceptions import WalletFrozen
-from wallets.models import CreditTransfer, CreditWallet
-from wallets.services import Leg, TransactionType, place_hold, post, wallet_id_of
-from wallets.statements import constraint_of
-from wallets.system import system_wallet_id
+from wallets.models import CreditWallet
+from wallets.services import post_many, wallet_id_of
 
 SCOPE: Final = "enroll"
-
-_ONE_ACTIVE: Final = "courses_enrollment_one_active"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What a learner would pay for a course now and who would get it, in credits."""
-
-    price: Decimal
-    fee: Decimal
-    earnings: Decimal
-    # A fraction, 0.15 for 15 %.
-    commission_rate: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +53,7 @@ def quote(*, learner: Any, course_id: uuid.UUID) -> Quote:
         As `enroll_with_credits`, but for PriceChanged and InsufficientCredits.
     """
     course = Course.objects.select_related("coach").filter(pk=course_id).first()
-    terms = _terms(course, learner)
+    terms = _terms(course, learner, at=timezone.now())
     wallet = CreditWallet.objects.get(pk=wallet_id_of(user_id=learner.pk))
     if terms.price and wallet.frozen_at is not None:
         raise WalletFrozen
@@ -117,19 +106,27 @@ def enroll_with_credits(
         if earlier is not None:
             return earlier
     _lock_learner(learner.pk)
-    course = _lock_course(course_id)
-    terms = _terms(course, learner)
+    course = lock_against_changes(course_id)
+    now = now or timezone.now()
+    terms = _terms(course, learner, at=now)
     assert course is not None, "its terms were refused otherwise"
     if price is not None and price != terms.price:
         raise PriceChanged(price=terms.price)
-    enrollment = _on_terms(terms, course, learner, now=now or timezone.now())
+    enrollment = place_on_terms(terms, course, now=now, learner=learner)
     if idempotency_key is not None:
         enrollment.idempotency_key = idempotency_key
         enrollment.idempotency_digest = digest
     if terms.price:
-        enrollment.transfer = _pay(enrollment, course)
-    _insert(enrollment)
+        enrollment.transfer = post_many([posting_of(enrollment, actor=learner)])[0]
+        hold_earnings(enrollment)
+    insert(enrollment)
     return enrollment
+
+
+def find_enrollment(*, learner: Any, idempotency_key: str) -> Enrollment | None:
+    """Return what was made under the learner's key, if anything was."""
+    places = Enrollment.objects.filter(learner=learner)
+    return places.filter(idempotency_key=idempotency_key).first()
 
 
 def _lock_learner(learner_id: int) -> None:
@@ -142,102 +139,11 @@ def _lock_learner(learner_id: int) -> None:
         raise PermissionDenied("This account is closed.")
 
 
-def _lock_course(course_id: uuid.UUID) -> Course | None:
-    """Return the course as it stays until the transaction ends."""
-    # FOR SHARE, which the ORM does not know: the price cannot change meanwhile, and
-    # learners of one course do not queue for its row.
-    found = Course.objects.raw(
-        "SELECT * FROM courses WHERE id = %s FOR SHARE", [course_id]
-    )
-    return next(iter(found), None)
-
-
-def _terms(course: Course | None, learner: Any) -> Terms:
+def _terms(course: Course | None, learner: Any, *, at: datetime) -> Terms:
     """Return the terms, or refuse; for quoting and enrolling alike."""
-    if course is None:
-        raise NotFound("There is no such course.")
-    if course.coach_id == learner.pk:
+    if course is not None and course.coach_id == learner.pk:
         raise OwnCourse
-    if course.status == Course.Status.DRAFT:
-        raise NotFound("There is no such course.")
-    if course.status != Course.Status.PUBLISHED or not course.coach.is_active:
-        raise CourseNotAvailable
-    if Enrollment.objects.active().filter(course=course, learner=learner).exists():
+    course = check_on_offer(course)
+    if enrolled_among(course, [learner.pk]):
         raise AlreadyEnrolled
-    rate = course.commission_rate
-    if rate is None:
-        rate = settings.COMMISSION_RATE
-    fee, earnings = split_fee(course.price, fee_rate=rate)
-    return Terms(price=course.price, fee=fee, earnings=earnings, commission_rate=rate)
-
-
-def _on_terms(
-    terms: Terms, course: Course, learner: Any, *, now: datetime
-) -> Enrollment:
-    return Enrollment(
-        pk=new_id(),
-        course=course,
-        learner=learner,
-        price=terms.price,
-        fee=terms.fee,
-        earnings=terms.earnings,
-        commission_rate=terms.commission_rate,
-        enrolled_at=now,
-        matures_at=now + timedelta(days=settings.REFUND_WINDOW_DAYS),
-    )
-
-
-def _pay(enrollment: Enrollment, course: Course) -> CreditTransfer:
-    """Move the price, and hold the coach's part until the window closes."""
-    coach_wallet_id = wallet_id_of(user_id=course.coach_id)
-    legs = [
-        Leg(
-            wallet_id=wallet_id_of(user_id=enrollment.learner_id),
-            amount=-enrollment.price,
-            transaction_type=TransactionType.COURSE_PAYMENT,
-        ),
-        Leg(
-            wallet_id=coach_wallet_id,
-            amount=enrollment.earnings,
-            transaction_type=TransactionType.COURSE_PAYMENT,
-        ),
-        Leg(
-            wallet_id=system_wallet_id("revenue", cause=enrollment.pk),
-            amount=enrollment.fee,
-            transaction_type=TransactionType.PLATFORM_FEE,
-        ),
-    ]
-    transfer = post(
-        # A leg of zero does not exist: no commission, or nothing but commission.
-        *(leg for leg in legs if leg.amount),
-        key=f"enrollment:{enrollment.pk}",
-        description=f"Course: {course.title}",
-        actor=enrollment.learner,
-        metadata={
-            "enrollment": str(enrollment.pk),
-            "course": str(course.pk),
-            "title": course.title,
-        },
-    )
-    if enrollment.earnings > ZERO and enrollment.matures_at > enrollment.enrolled_at:
-        place_hold(
-            wallet_id=coach_wallet_id,
-            amount=enrollment.earnings,
-            key=f"enrollment:{enrollment.pk}",
-            reason="Earnings within the refund window",
-            releases_at=enrollment.matures_at,
-        )
-    return transfer
-
-
-def _insert(enrollment: Enrollment) -> None:
-    try:
-        # The savepoint stands beside its handler: PostgreSQL refuses every further
-        # statement of a transaction in which one has failed.
-        with transaction.atomic():
-            enrollment.save(force_insert=True)
-    except IntegrityError as error:
-        # Reached only by whoever has not locked the learner.
-        if constraint_of(error) == _ONE_ACTIVE:
-            raise AlreadyEnrolled from error
-        raise
+    return terms_of(course, at=at)

@@ -57,12 +57,13 @@ def refund_enrollment(
     idempotency_key: str | None = None,
     now: datetime | None = None,
 ) -> Enrollment:
-    """Give the learner the price back, whole or in part. Return the enrollment.
+    """Give the price back, whole or in part, to who paid it. Return the enrollment.
 
-    Coach and platform each give back their part. Learners do it within the refund
-    window; staff (`courses.refund_enrollment`) at any time, with a reason, and not for
-    themselves. What stays earned stays held until it matures. Refunding whole what has
-    been refunded whole changes nothing and sets `is_replay`.
+    That is the learner, or the sponsor where one paid. Coach and platform each give
+    back their part. Learners do it within the refund window; staff
+    (`courses.refund_enrollment`) at any time, with a reason, and not for themselves.
+    What stays earned stays held until it matures. Refunding whole what has been
+    refunded whole changes nothing and sets `is_replay`.
 
     Args:
         actor: who does it; None for the system itself, which may what staff may.
@@ -95,7 +96,7 @@ def refund_enrollment(
     enrollment = _lock(enrollment_id)
     by_learner = actor is not None and actor.pk == enrollment.learner_id
     if not by_learner:
-        _check_staff(actor, reason)
+        _check_staff(actor, reason, enrollment)
     elif amount is not None or shortfall_from_revenue:
         raise PermissionDenied("Only staff refund a part, or out of the revenue.")
     if amount is None and enrollment.status == Enrollment.Status.REFUNDED:
@@ -121,6 +122,13 @@ def refund_enrollment(
             actor=actor, row=enrollment, action="refund", reason=reason, **facts
         )
     return enrollment
+
+
+def find_refunded(*, actor: Any, idempotency_key: str) -> Enrollment | None:
+    """Return the enrollment that was refunded under the actor's key, if one was."""
+    refunds = EnrollmentRefund.objects.filter(actor=actor)
+    refund = refunds.filter(idempotency_key=idempotency_key).first()
+    return None if refund is None else refund.enrollment
 
 
 def refund_parts(
@@ -179,7 +187,9 @@ def _lock(enrollment_id: uuid.UUID) -> Enrollment:
     return found
 
 
-def _check_staff(actor: Any, reason: str) -> None:
+def _check_staff(actor: Any, reason: str, enrollment: Enrollment) -> None:
+    if actor is not None and actor.pk == enrollment.payer_id:
+        raise PermissionDenied("Nobody refunds to themselves what they sponsored.")
     if actor is not None and not actor.has_perm(REFUND):
         raise PermissionDenied("Only the learner and staff may refund an enrollment.")
     if not reason:
@@ -220,12 +230,12 @@ def _give_back(
         price=enrollment.price,
         fee=enrollment.fee,
     )
-    learner_wallet_id = wallet_id_of(user_id=enrollment.learner_id)
+    payer_wallet_id = wallet_id_of(user_id=enrollment.paid_by_id)
     coach_wallet_id = wallet_id_of(user_id=enrollment.course.coach_id)
     revenue_ids = _revenue_wallets(
         enrollment, needed=refund.fee, wide=shortfall_from_revenue
     )
-    wallets = _lock_wallets([learner_wallet_id, coach_wallet_id, *revenue_ids])
+    wallets = _lock_wallets([payer_wallet_id, coach_wallet_id, *revenue_ids])
     was_held = _release(enrollment)
     coach = CreditWallet.objects.get(pk=coach_wallet_id)
     payers = _payers(
@@ -239,7 +249,7 @@ def _give_back(
         enrollment,
         refund,
         amounts={
-            learner_wallet_id: refund.amount,
+            payer_wallet_id: refund.amount,
             coach_wallet_id: -payers.coach,
             **{pk: -taken for pk, taken in payers.revenue.items()},
         },

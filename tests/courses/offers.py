@@ -17,6 +17,8 @@ from wallets.system import system_wallet_id
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 WINDOW = timedelta(days=14)
+# When commissions of the tests begin: before whatever moment a test sells at.
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def make_course(
@@ -38,7 +40,7 @@ def make_course(
     )
     if rate is not None:
         course = services.set_commission_rate(
-            course_id=course.pk, rate=Decimal(rate), actor=None
+            course_id=course.pk, rate=Decimal(rate), actor=None, now=LONG_AGO
         )
     if status == "archived":
         services.update_course(

@@ -138,26 +138,6 @@ def test_the_commission_is_nothing_that_coaches_change():
         )
 
 
-@pytest.mark.parametrize("rate", ["1.0001", "-0.1", "0.00001", "NaN"])
-def test_a_commission_is_a_fraction_with_four_decimals(rate):
-    course = make_course()
-
-    with pytest.raises(InvalidInput):
-        services.set_commission_rate(
-            course_id=course.pk, rate=Decimal(rate), actor=None
-        )
-
-
-def test_a_new_commission_is_noted_once_and_can_be_taken_back():
-    course, finance = make_course(), make_staff("finance")
-
-    for rate in (Decimal("0.3"), Decimal("0.3"), None):
-        services.set_commission_rate(course_id=course.pk, rate=rate, actor=finance)
-
-    told = [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
-    assert told == ["commission (rate 0.3)", "commission (rate the platform's)"]
-
-
 def test_archiving_needs_a_reason_and_is_noted_once():
     course, finance = make_course(), make_staff("finance")
     with pytest.raises(InvalidInput):

@@ -61,8 +61,8 @@ def test_without_the_lock_the_unique_place_stops_the_second_payment(
     both_have_looked = Barrier(2, timeout=20)
     terms = enrolling._terms
 
-    def look_and_wait(course, learner):
-        found = terms(course, learner)
+    def look_and_wait(course, learner, **moment):
+        found = terms(course, learner, **moment)
         both_have_looked.wait()
         return found
 

@@ -1,104 +1,20 @@
-"""Courses and who is enrolled in them."""
+"""Who is in which course, what was paid for it, and what was given back."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from courses.models.catalog import Course
+from courses.models.commission import CommissionRate
 from credits_project.ids import new_id
 from credits_project.money import MAX_CREDITS, ZERO, CreditField
 from credits_project.transitions import move_to
-
-
-class CourseQuerySet(models.QuerySet["Course"]):
-    """Courses, by who may see them."""
-
-    def published(self) -> Self:
-        """Return courses that everybody sees.
-
-        Those of a deactivated coach are not among them: nobody would teach them.
-        """
-        return self.filter(status=Course.Status.PUBLISHED, coach__is_active=True)
-
-    def of_coach(self, user: Any) -> Self:
-        """Return the coach's own courses, whatever their state."""
-        return self.filter(coach=user)
-
-
-class Course(models.Model):
-    """A course that a coach sells for credits, or gives away at a price of 0.00."""
-
-    class Status(models.TextChoices):
-        DRAFT = "draft"
-        PUBLISHED = "published"
-        ARCHIVED = "archived"
-
-    # Nothing becomes a draft again: people may be in it, and could not see it any more.
-    TRANSITIONS: ClassVar = {
-        Status.DRAFT: {Status.PUBLISHED, Status.ARCHIVED},
-        Status.PUBLISHED: {Status.ARCHIVED},
-        Status.ARCHIVED: {Status.PUBLISHED},
-    }
-
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    coach = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.PROTECT,
-        related_name="courses",
-        # An index below begins with it.
-        db_index=False,
-    )
-    title = models.CharField(max_length=200)
-    # Follows from the title, and stays when the title changes.
-    slug = models.SlugField(max_length=220, db_index=False)
-    summary = models.CharField(max_length=500, blank=True, default="")
-    description = models.TextField(blank=True, default="")
-    # In credits; 0 is free.
-    price = CreditField()
-    status = models.CharField(max_length=10, choices=Status, default=Status.DRAFT)
-    # A fraction, 0.15 for 15 %; none where the platform's rate applies. Staff only.
-    commission_rate = models.DecimalField(
-        max_digits=5, decimal_places=4, null=True, blank=True
-    )
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
-
-    objects = CourseQuerySet.as_manager()
-
-    class Meta:
-        db_table = "courses"
-        permissions: ClassVar = [
-            ("publish_course", "Can offer courses of one's own"),
-        ]
-        constraints: ClassVar = [
-            models.CheckConstraint(
-                name="courses_course_price_in_range",
-                condition=Q(price__gte=0, price__lt=MAX_CREDITS),
-            ),
-            models.CheckConstraint(
-                name="courses_course_commission_rate_in_range",
-                condition=Q(commission_rate__isnull=True)
-                | Q(commission_rate__gte=0, commission_rate__lte=1),
-            ),
-            models.CheckConstraint(
-                name="courses_course_status_known",
-                condition=Q(status__in=["draft", "published", "archived"]),
-            ),
-            models.UniqueConstraint(name="courses_course_unique_slug", fields=["slug"]),
-        ]
-        indexes: ClassVar = [
-            models.Index(name="courses_by_coach", fields=["coach", "-id"]),
-        ]
-
-    def __str__(self) -> str:
-        return self.title
-
-    move_to = move_to
 
 
 class EnrollmentQuerySet(models.QuerySet["Enrollment"]):
@@ -140,8 +56,25 @@ class Enrollment(models.Model):
     price = CreditField()
     fee = CreditField()
     earnings = CreditField()
-    # The rate that the fee came of, a fraction.
+    # The rate that the fee came of, a fraction, and the row that it stood in; none
+    # where it was the setting's.
     commission_rate = models.DecimalField(max_digits=5, decimal_places=4)
+    commission = models.ForeignKey(
+        CommissionRate,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+    )
+    # The sponsor whose wallet paid, and gets refunds; none where the learner paid.
+    payer = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
     # None for a free course.
     transfer = models.OneToOneField(
         "wallets.CreditTransfer",
@@ -219,6 +152,11 @@ class Enrollment(models.Model):
                 name="courses_enrollment_matures_after_enrolling",
                 condition=Q(matures_at__gte=F("enrolled_at")),
             ),
+            models.CheckConstraint(
+                # Who pays for oneself is no sponsor.
+                name="courses_enrollment_payer_is_another",
+                condition=Q(payer__isnull=True) | ~Q(payer=F("learner")),
+            ),
             models.UniqueConstraint(
                 name="courses_enrollment_unique_idempotency_key",
                 fields=["learner", "idempotency_key"],
@@ -233,6 +171,11 @@ class Enrollment(models.Model):
         return f"enrollment {self.pk}"
 
     move_to = move_to
+
+    @property
+    def paid_by_id(self) -> int:
+        """Whose wallet paid: the sponsor's or else the learner's."""
+        return self.learner_id if self.payer_id is None else self.payer_id
 
     @property
     def refundable_until(self) -> datetime | None:

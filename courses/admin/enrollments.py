@@ -1,4 +1,4 @@
-"""Courses and enrollments in the staff console."""
+"""Enrollments in the staff console."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from courses import services
-from courses.models import Course, Enrollment, EnrollmentRefund
+from courses.models import Enrollment, EnrollmentRefund
 from credits_project.console import (
-    ModelAdmin,
     ReadOnlyAdmin,
     ReadOnlyInline,
     ask_for_reason,
@@ -24,88 +23,6 @@ from credits_project.exceptions import DomainError
 from credits_project.money import CENT
 
 _FORM_KEY: Final = re.compile(r"[0-9a-f]{32}")
-
-
-@admin.register(Course)
-class CourseAdmin(ModelAdmin):
-    """Courses: staff set commissions and archive, coaches do the rest."""
-
-    list_display = (
-        "title",
-        "coach_email",
-        "price",
-        "commission_rate",
-        "status",
-        "created_at",
-    )
-    list_filter = ("status", "created_at")
-    list_select_related = ("coach",)
-    list_per_page = 50
-    show_full_result_count = False
-    search_fields = ("title", "slug", "coach__email", "coach__username", "id")
-    search_help_text = "Title, slug, the coach's e-mail or username, or id"
-    ordering = ("-id",)
-    fields = (
-        "id",
-        "coach",
-        "title",
-        "slug",
-        "summary",
-        "description",
-        "price",
-        "status",
-        "commission_rate",
-        "created_at",
-        "updated_at",
-    )
-    readonly_fields = tuple(name for name in fields if name != "commission_rate")
-    actions = ("archive",)
-
-    @admin.display(description="coach", ordering="coach__email")
-    def coach_email(self, course: Course) -> str:
-        """Return the coach's address, or the username of who has none."""
-        return person(course.coach)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return that coaches add courses, and nobody does here."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return that courses are archived and not deleted."""
-        return False
-
-    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
-        """Return the form's field, with what the commission means beside it."""
-        if db_field.name == "commission_rate":
-            kwargs["help_text"] = (
-                "A fraction, 0.15 for 15 %. Empty: the platform's rate."
-            )
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
-
-    def save_model(
-        self, request: HttpRequest, obj: Course, form: Any, change: bool
-    ) -> None:
-        """Set the commission, the one thing that the form changes."""
-        services.set_commission_rate(
-            course_id=obj.pk, rate=obj.commission_rate, actor=request.user
-        )
-
-    @admin.action(description="Archive: takes no new learners", permissions=["change"])
-    def archive(
-        self, request: HttpRequest, queryset: QuerySet[Course]
-    ) -> HttpResponse | None:
-        """Take courses off the catalogue."""
-        reason = ask_for_reason(
-            self, request, queryset, action="archive", title="Archive courses"
-        )
-        if isinstance(reason, HttpResponse):
-            return reason
-        done = 0
-        for pk in queryset.order_by("pk").values_list("pk", flat=True):
-            services.archive_course(course_id=pk, actor=request.user, reason=reason)
-            done += 1
-        self.message_user(request, f"{done} course(s) archived.", messages.SUCCESS)
-        return None
 
 
 class RefundForm(forms.Form):
