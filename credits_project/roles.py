@@ -40,6 +40,7 @@ _VIEW = frozenset(
         "withdrawals": [
             "payout",
             "payoutattempt",
+            "payoutcase",
             "payoutmethod",
             "payoutrate",
             "payoutswitch",

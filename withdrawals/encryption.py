@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -57,14 +58,24 @@ def unseal(sealed: bytes | memoryview, *, context: str) -> str:
         raise UnreadableNumber(context) from error
 
 
-@sensitive_variables("parts", "message")
+@sensitive_variables("parts")
 def fingerprint(*parts: str) -> str:
     """Return a keyed digest, in hex, that is equal for equal parts and tells nothing.
 
     Numbers are short: without the key all of them could be tried.
     """
+    return _digest("fingerprint", parts)
+
+
+def approval_digest(*parts: str) -> str:
+    """Return a keyed digest, in hex, of what was approved; see `approvals`."""
+    return _digest("approval", parts)
+
+
+@sensitive_variables("parts", "message")
+def _digest(purpose: str, parts: Iterable[str]) -> str:
     message = "\0".join(parts).encode()
-    key = _key(settings.FIELD_ENCRYPTION_KEY, "fingerprint")
+    key = _key(settings.FIELD_ENCRYPTION_KEY, purpose)
     return hmac.new(key, message, hashlib.sha256).hexdigest()
 
 

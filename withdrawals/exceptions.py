@@ -8,13 +8,24 @@ from typing import Literal
 
 from credits_project.exceptions import DomainError
 
-Limit = Literal["minimum", "maximum", "daily", "weekly"]
+Limit = Literal[
+    "minimum",
+    "maximum",
+    "daily",
+    "weekly",
+    "daily_count",
+    "system_daily",
+    "system_weekly",
+]
 
 _LIMITS: dict[Limit, str] = {
     "minimum": "A withdrawal is of at least {allowed} credits.",
     "maximum": "A withdrawal is of at most {allowed} credits.",
     "daily": "Within 24 hours {allowed} more credits can be withdrawn.",
     "weekly": "Within 7 days {allowed} more credits can be withdrawn.",
+    "daily_count": "No more withdrawals can be requested within 24 hours.",
+    "system_daily": "All together {allowed} more credits can be withdrawn in 24 hours.",
+    "system_weekly": "All together {allowed} more credits can be withdrawn in 7 days.",
 }
 
 
@@ -78,3 +89,36 @@ class NotSettled(DomainError):
     code = "payout-not-settled"
     title = "It is not certain that the payout was not sent."
     status = 409
+
+
+class ApprovalVoid(DomainError):
+    """The sum or the account is not what the first person approved."""
+
+    code = "approval-void"
+    title = "The withdrawal has changed since it was approved."
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__("The first approval is void. Reject or cancel the withdrawal.")
+
+
+class CaseOpen(DomainError):
+    """The gateway contradicts the books, which takes more than clearing the flag."""
+
+    code = "payout-case-open"
+    title = "A case of this withdrawal has to be settled."
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__("Settle the case of this withdrawal, under Payout cases.")
+
+
+class NotReconciled(DomainError):
+    """The database seems to be an earlier one, and was not compared since."""
+
+    code = "payouts-not-reconciled"
+    title = "Payouts have to be reconciled with the gateway first."
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__("Compare with the gateway first; then payouts can go on.")

@@ -37,6 +37,22 @@ WITH expected AS (
     UNION ALL
     SELECT 'withdrawal:' || id || ':paid', 'paid_out', 'payout', credits
     FROM withdrawal_requests WHERE status = 'paid'
+    UNION ALL
+    -- What staff booked to settle late truths: from one to the other.
+    SELECT 'withdrawal:' || request.id || ':case:' || settled.id,
+        CASE side.holder WHEN 'coach' THEN wallet.id::text ELSE side.holder END,
+        side.kind, side.sign * request.credits
+    FROM payout_cases AS settled
+    JOIN withdrawal_requests AS request ON request.id = settled.withdrawal_id
+    JOIN credit_wallets AS wallet ON wallet.user_id = request.user_id
+    JOIN (VALUES
+        ('paid', 'coach', 'withdrawal', -1), ('paid', 'paid_out', 'payout', 1),
+        ('given_back', 'paid_out', 'withdrawal_reversal', -1),
+        ('given_back', 'coach', 'withdrawal_reversal', 1),
+        ('written_off', 'adjustments', 'adjustment', -1),
+        ('written_off', 'paid_out', 'payout', 1)
+    ) AS side (resolution, holder, kind, sign) ON side.resolution = settled.resolution
+    WHERE settled.transfer_id IS NOT NULL
 ), booked AS (
     SELECT transfer.key,
         CASE WHEN wallet.user_id IS NULL THEN split_part(wallet.code, ':', 1)
@@ -86,6 +102,13 @@ _CHECKS: Final = (
                  WHERE split_part(code, ':', 1) = 'paid_out'),
                 (SELECT coalesce(sum(credits), 0) FROM withdrawal_requests
                  WHERE status = 'paid')
+                + (SELECT coalesce(sum(CASE settled.resolution
+                       WHEN 'given_back' THEN -request.credits
+                       ELSE request.credits END), 0)
+                   FROM payout_cases AS settled
+                   JOIN withdrawal_requests AS request
+                     ON request.id = settled.withdrawal_id
+                   WHERE settled.transfer_id IS NOT NULL)
         ) AS held
         WHERE held.total <> held.wanted
         """,  # noqa: S608 - built from constants

@@ -78,6 +78,7 @@ MONEY: Final[Mapping[str, Rights]] = {
     "withdrawal_requests": _STATE,
     "payouts": _STATE,
     "payout_attempts": _APPEND,
+    "payout_cases": _STATE,
     "payout_switch": _STATE,
 }
 # Of other apps' tables, those with which the app may do less than it likes.

@@ -135,7 +135,7 @@ def test_without_a_connection_it_stays_ready(gateway, settings):
     assert not send(payout)
 
     assert fresh(payout).status == "ready"
-    assert "balance could not be learned" in fresh(payout).note
+    assert "could not be asked" in fresh(payout).note
     assert fresh(payout.withdrawal).status == "approved"
 
 
@@ -367,10 +367,12 @@ def test_every_exchange_is_kept_without_the_number(gateway):
     attempts = PayoutAttempt.objects.filter(payout=payout).order_by("id")
 
     assert [(a.kind, a.outcome) for a in attempts] == [
+        ("begin", "begun"),
         ("send", "accepted"),
         ("look_up", "pending"),
     ]
-    assert attempts[0].request["mobile"] == "******567"
+    assert attempts[0].request["account_number"] == "••••567"
+    assert attempts[1].request["mobile"] == "******567"
     assert "991234567" not in str([(a.request, a.response) for a in attempts])
 
 

@@ -5,6 +5,7 @@ The rules that a check constraint cannot say stand in `withdrawals/sql`.
 
 from __future__ import annotations
 
+from withdrawals.models.cases import PayoutCase
 from withdrawals.models.methods import MethodKind, PayoutMethod, PayoutRate
 from withdrawals.models.payouts import Payout, PayoutAttempt, PayoutSwitch
 from withdrawals.models.requests import WithdrawalRequest
@@ -13,6 +14,7 @@ __all__ = [
     "MethodKind",
     "Payout",
     "PayoutAttempt",
+    "PayoutCase",
     "PayoutMethod",
     "PayoutRate",
     "PayoutSwitch",

@@ -56,7 +56,11 @@ class Payout(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
     # How often it was tried or looked up in the present state, for the pauses.
     checks = models.PositiveIntegerField(default=0)
-    # When it is worked on next; none once it has ended.
+    # How often a call was begun. More than once only where each earlier one was surely
+    # not made.
+    sendings = models.PositiveIntegerField(default=0)
+    # When it is worked on next. One that has ended is asked about a few times more: the
+    # gateway may change its mind.
     next_check_at = models.DateTimeField(null=True, blank=True)
     leased_until = models.DateTimeField(null=True, blank=True)
     lease_token = models.UUIDField(null=True, blank=True)
@@ -87,6 +91,11 @@ class Payout(models.Model):
                 fields=["next_check_at"],
                 condition=Q(status__in=["ready", "sent"]),
             ),
+            models.Index(
+                name="payouts_ended_due",
+                fields=["next_check_at"],
+                condition=Q(status__in=["paid", "failed"], next_check_at__isnull=False),
+            ),
             # What was sent lately and may not be in the gateway's balance yet.
             models.Index(name="payouts_by_sent_at", fields=["sent_at"]),
         ]
@@ -101,6 +110,8 @@ class PayoutAttempt(models.Model):
     """One exchange with the gateway about a payout. Written once."""
 
     class Kind(models.TextChoices):
+        # What is about to be sent, written down before the call.
+        BEGIN = "begin"
         SEND = "send"
         LOOK_UP = "look_up"
 
@@ -109,8 +120,10 @@ class PayoutAttempt(models.Model):
         Payout, on_delete=models.PROTECT, related_name="attempts"
     )
     kind = models.CharField(max_length=10, choices=Kind)
-    # accepted, rejected, not_sent, unknown, or what a look-up found.
+    # begun; accepted, rejected, not_sent, unknown; or what a look-up found.
     outcome = models.CharField(max_length=20)
+    # Which sending of the payout it is about; see `Payout.sendings`.
+    sending = models.PositiveIntegerField(default=0)
     http_status = models.PositiveIntegerField(null=True, blank=True)
     # What was sent and what came back, without secrets and full numbers.
     request = models.JSONField(default=dict)
@@ -120,6 +133,12 @@ class PayoutAttempt(models.Model):
     class Meta:
         db_table = "payout_attempts"
         verbose_name = "payout attempt"
+        indexes: ClassVar = [
+            # The evidence for a payout's steps, which triggers look for.
+            models.Index(
+                name="payout_attempts_evidence", fields=["payout", "sending", "outcome"]
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} of payout {self.payout_id}: {self.outcome}"
@@ -132,6 +151,16 @@ class PayoutSwitch(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     frozen_at = models.DateTimeField(null=True, blank=True)
     reason = models.CharField(max_length=500, blank=True, default="")
+    # Frozen by the program, as the database seems to be an earlier one: payouts go on
+    # only after a comparison with the gateway's list.
+    needs_reconciling = models.BooleanField(default=False)
+    # When that was made last, and how many payouts of ours the gateway had then that
+    # nobody here knows.
+    reconciled_at = models.DateTimeField(null=True, blank=True)
+    strangers = models.PositiveIntegerField(default=0)
+    # Which database the payouts were sent from; see `sql/restored.sql`. Blank until the
+    # first one.
+    database = models.CharField(max_length=100, blank=True, default="")
     changed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,

@@ -101,6 +101,9 @@ class WithdrawalRequest(models.Model):
         related_name="+",
     )
     decision_note = models.CharField(max_length=500, blank=True, default="")
+    # Keyed digest of what was approved and by whom, made with each approval: terms that
+    # were changed since, by whatever way, void it. See `withdrawals.approvals`.
+    approval_seal = models.CharField(max_length=64, blank=True, default="")
 
     transfer = models.OneToOneField(
         "wallets.CreditTransfer", on_delete=models.PROTECT, related_name="+"

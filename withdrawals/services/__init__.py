@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from withdrawals.services.cases import settle_case
 from withdrawals.services.decisions import (
     approve_withdrawal,
     cancel_withdrawal,
@@ -18,7 +19,11 @@ from withdrawals.services.payouts import (
     work_on_payout,
 )
 from withdrawals.services.rates import add_payout_rate
-from withdrawals.services.reconciling import reconcile_payouts
+from withdrawals.services.reconciling import (
+    reconcile_all,
+    reconcile_daily,
+    reconcile_payouts,
+)
 from withdrawals.services.requests import quote, request_withdrawal
 from withdrawals.services.sweeping import sweep
 from withdrawals.services.switch import freeze_payouts, unfreeze_payouts
@@ -34,12 +39,15 @@ __all__ = [
     "handle_payout_event",
     "look_up_payout",
     "quote",
+    "reconcile_all",
+    "reconcile_daily",
     "reconcile_payouts",
     "reject_withdrawal",
     "remove_payout_method",
     "request_withdrawal",
     "see_account_number",
     "send_payout",
+    "settle_case",
     "sweep",
     "unfreeze_payouts",
     "work_on_payout",

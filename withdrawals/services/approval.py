@@ -12,17 +12,21 @@ from django.db import Error, transaction
 from procrastinate import exceptions
 from procrastinate.contrib.django import app
 
+from withdrawals.approvals import seal_of
 from withdrawals.models import Payout, WithdrawalRequest
 
 logger = logging.getLogger(__name__)
 
 WORK_ON_PAYOUT = "withdrawals.work_on_payout"
+# What our names for payouts at the gateway begin with.
+CHARGE_PREFIX = "withdrawal-"
 
 
 def approve(withdrawal: WithdrawalRequest, *, now: datetime) -> Payout:
     """Move a locked, or new, withdrawal to approved and make its payout ready."""
     withdrawal.move_to(WithdrawalRequest.Status.APPROVED)
     withdrawal.decided_at = now
+    withdrawal.approval_seal = seal_of(withdrawal)
     withdrawal.save(
         update_fields=[
             "status",
@@ -30,11 +34,12 @@ def approve(withdrawal: WithdrawalRequest, *, now: datetime) -> Payout:
             "decided_by",
             "second_decided_by",
             "decision_note",
+            "approval_seal",
         ]
     )
     payout = Payout.objects.create(
         withdrawal=withdrawal,
-        charge_id=f"withdrawal-{withdrawal.pk}",
+        charge_id=f"{CHARGE_PREFIX}{withdrawal.pk}",
         amount=withdrawal.net,
         currency=withdrawal.currency,
         next_check_at=now,

@@ -15,7 +15,8 @@ from credits_project.exceptions import (
     InvalidTransition,
     PermissionDenied,
 )
-from withdrawals import encryption
+from withdrawals import approvals, encryption
+from withdrawals.exceptions import ApprovalVoid, CaseOpen
 from withdrawals.models import Payout, PayoutMethod, WithdrawalRequest
 from withdrawals.services.approval import approve
 from withdrawals.services.closing import give_back
@@ -37,6 +38,7 @@ def approve_withdrawal(
     Raises:
         PermissionDenied: the actor may not decide, asked for it, would be paid by it,
             or has approved it before.
+        ApprovalVoid: it is not what the first person approved any more.
         InvalidTransition: it is not requested any more.
         WithdrawalRequest.DoesNotExist: there is no such withdrawal.
     """
@@ -50,6 +52,8 @@ def approve_withdrawal(
         is_last = withdrawal.approvals_required < 2
     elif withdrawal.decided_by_id == actor.pk:
         raise PermissionDenied("A second person has to approve this withdrawal.")
+    elif not approvals.stands(withdrawal):
+        raise ApprovalVoid
     else:
         withdrawal.second_decided_by = actor
     note = _checked_text(note, field="note")
@@ -57,7 +61,8 @@ def approve_withdrawal(
     if is_last:
         approve(withdrawal, now=timezone.now())
     else:
-        withdrawal.save(update_fields=["decided_by", "decision_note"])
+        withdrawal.approval_seal = approvals.seal_of(withdrawal)
+        withdrawal.save(update_fields=["decided_by", "decision_note", "approval_seal"])
     audit.record(actor=actor, row=withdrawal, action="approve", reason=note)
     return withdrawal
 
@@ -141,11 +146,14 @@ def clear_flag(
         InvalidInput: no reason is given.
         PermissionDenied: the actor may not decide, asked for it, or would be paid by
             it.
+        CaseOpen: a case of it has to be settled.
         WithdrawalRequest.DoesNotExist: there is no such withdrawal.
     """
     reason = required_reason(reason)
     withdrawal = locked(withdrawal_id)
     check_decider(withdrawal, actor)
+    if withdrawal.cases.open().exists():
+        raise CaseOpen
     if withdrawal.flag:
         was, withdrawal.flag = withdrawal.flag, ""
         withdrawal.save(update_fields=["flag"])

@@ -39,6 +39,8 @@ class Claim:
     kind: DestinationKind
     status: str
     sent_at: datetime | None
+    # How often a call was begun before; see `Payout.sendings`.
+    sendings: int
     token: uuid.UUID
     # The caller's moment of the claim; see `now`.
     claimed_at: datetime
@@ -98,6 +100,7 @@ def claim(payout_id: uuid.UUID, *, now: datetime, statuses: list[str]) -> Claim 
         kind=DestinationKind(payout.withdrawal.kind),
         status=payout.status,
         sent_at=payout.sent_at,
+        sendings=payout.sendings,
         token=payout.lease_token,
         claimed_at=now,
     )

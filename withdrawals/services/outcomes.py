@@ -8,11 +8,10 @@ case: it happened.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.db import transaction
@@ -24,22 +23,16 @@ from payments.gateway import (
     PayoutResult,
     PayoutStatus,
 )
-from withdrawals.models import Payout, PayoutAttempt, WithdrawalRequest
-from withdrawals.services import leases
+from withdrawals.models import Payout, PayoutAttempt, PayoutCase, WithdrawalRequest
+from withdrawals.services import cases, leases, steps
 from withdrawals.services.approval import wake
 from withdrawals.services.closing import book_paid, flag, give_back
 from withdrawals.services.decisions import locked
 from withdrawals.services.leases import Claim
-from withdrawals.services.switch import locked_switch
+from withdrawals.services.switch import may_send
 
 logger = logging.getLogger(__name__)
 
-# Seconds until the next look or try; the last one is for all that follow. Where the
-# gateway is silent or odd it may be well again at any moment.
-_SOON: Final = (5, 10, 20)
-_PENDING: Final = (3, 5, 10, 20, 60, 120, 300)
-_FLAGGED: Final = (900,)
-_LOW_BALANCE: Final = (30,)
 _RETRY_SECONDS_MAX: Final = 300
 _LONG_PENDING: Final = timedelta(days=1)
 
@@ -49,17 +42,6 @@ FAILED: Final = "The payout failed at the payment gateway."
 NOT_SENT: Final = "The payout could not be sent."
 
 _Status = Payout.Status
-_STATE_FIELDS: Final = [
-    "status",
-    "gateway_reference",
-    "note",
-    "sent_at",
-    "ended_at",
-    "checks",
-    "next_check_at",
-    "leased_until",
-    "lease_token",
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,23 +55,33 @@ class Listing:
 
 
 @transaction.atomic(durable=True)
-def put_off(claim: Claim, *, note: str, low_balance: bool = False) -> None:
+def put_off(claim: Claim, *, note: str) -> None:
     """Leave a ready payout for later, saying why."""
     payout = leases.locked(claim)
     if payout is not None:
         payout.note = note[:500]
-        _again(payout, claim, _LOW_BALANCE if low_balance else _SOON)
+        steps.again(payout, now=claim.now, pauses=steps.SOON)
 
 
 @transaction.atomic(durable=True)
-def report_unreadable(claim: Claim) -> None:
-    """Have staff look at a payout whose account number cannot be decrypted."""
+def report_unsendable(claim: Claim, *, note: str) -> None:
+    """Have staff look at a ready payout that cannot be sent as it is."""
     withdrawal = locked(claim.withdrawal_id)
     payout = leases.locked(claim)
     if payout is not None:
-        payout.note = "The account number cannot be decrypted."
-        _again(payout, claim, _FLAGGED)
-        flag(withdrawal, payout.note)
+        payout.note = note
+        steps.again(payout, now=claim.now, pauses=steps.FLAGGED)
+        flag(withdrawal, note)
+
+
+@transaction.atomic(durable=True)
+def record_known(claim: Claim, status: PayoutStatus) -> None:
+    """Keep that the gateway knows a payout that is ready here: it is not sent."""
+    withdrawal = locked(claim.withdrawal_id)
+    payout = leases.locked(claim)
+    _keep_look_up(claim, status, None, is_ours=payout is not None)
+    if payout is not None:
+        _release_and_take_for_sent(withdrawal, payout, claim)
 
 
 @transaction.atomic
@@ -98,10 +90,11 @@ def record_sending(claim: Claim, result: PayoutResult) -> None:
     withdrawal = locked(claim.withdrawal_id)
     payout = leases.locked(claim)
     is_ours = payout is not None and payout.status == _Status.SENT
-    _keep_attempt(
+    steps.keep_attempt(
         claim,
         kind=PayoutAttempt.Kind.SEND,
         outcome=result.outcome.value,
+        sending=claim.sendings + 1,
         http_status=result.http_status,
         summary=result.summary,
         is_ours=is_ours,
@@ -111,7 +104,7 @@ def record_sending(claim: Claim, result: PayoutResult) -> None:
     payout.gateway_reference = result.reference[:100]
     if result.outcome is PayoutOutcome.REJECTED:
         payout.note = f"Rejected: {result.message}"[:500]
-        _end(payout, claim, _Status.FAILED)
+        steps.end(payout, now=claim.now, status=_Status.FAILED)
         give_back(withdrawal, status=WithdrawalRequest.Status.FAILED, reason=REFUSED)
     elif result.outcome is PayoutOutcome.NOT_SENT:
         payout.note = "The gateway could not be reached, or asked for fewer requests."
@@ -119,9 +112,9 @@ def record_sending(claim: Claim, result: PayoutResult) -> None:
     else:
         is_accepted = result.outcome is PayoutOutcome.ACCEPTED
         payout.note = "" if is_accepted else "It is not known whether it was sent."
-        _again(payout, claim, _PENDING)
+        steps.again(payout, now=claim.now, pauses=steps.PENDING)
         transaction.on_commit(
-            partial(wake, payout.pk, schedule_in={"seconds": _PENDING[0]})
+            partial(wake, payout.pk, schedule_in={"seconds": steps.PENDING[0]})
         )
 
 
@@ -131,6 +124,13 @@ def record_unsent(claim: Claim, *, note: str) -> None:
     locked(claim.withdrawal_id)
     payout = leases.locked(claim)
     if payout is not None and payout.status == _Status.SENT:
+        steps.keep_attempt(
+            claim,
+            kind=PayoutAttempt.Kind.SEND,
+            outcome=PayoutOutcome.NOT_SENT.value,
+            sending=payout.sendings,
+            summary={"note": note},
+        )
         payout.note = note
         take_back(payout, claim)
 
@@ -140,16 +140,19 @@ def record_silence(claim: Claim, error: GatewayUnavailable) -> None:
     """Keep that the gateway gave no answer about a payout; it is asked again soon."""
     payout = leases.locked(claim)
     exchange = error.exchange
-    _keep_attempt(
+    steps.keep_attempt(
         claim,
         kind=PayoutAttempt.Kind.LOOK_UP,
         outcome="unavailable",
+        sending=claim.sendings,
         http_status=None if exchange is None else exchange.http_status,
         summary={} if exchange is None else exchange.summary,
         is_ours=payout is not None,
     )
-    if payout is not None:
-        _again(payout, claim, _SOON)
+    if payout is not None and payout.ended_at is None:
+        steps.again(payout, now=claim.now, pauses=steps.SOON)
+    elif payout is not None:
+        steps.rest(payout, now=claim.now)
 
 
 @transaction.atomic
@@ -159,21 +162,7 @@ def record_look_up(
     """Keep what the gateway says about a payout, and act on it if the lease is ours."""
     withdrawal = locked(claim.withdrawal_id)
     payout = leases.locked(claim)
-    summary = dict(status.summary)
-    if listing is not None:
-        summary["list"] = {
-            "found": None if listing.found is None else listing.found.status,
-            "rows": listing.rows,
-            "complete": listing.is_complete,
-        }
-    _keep_attempt(
-        claim,
-        kind=PayoutAttempt.Kind.LOOK_UP,
-        outcome=status.outcome.value,
-        http_status=status.http_status,
-        summary=summary,
-        is_ours=payout is not None,
-    )
+    _keep_look_up(claim, status, listing, is_ours=payout is not None)
     if payout is None:
         return status
     if payout.status == _Status.SENT:
@@ -188,8 +177,23 @@ def take_back(payout: Payout, claim: Claim, *, retry_after: int | None = None) -
     payout.move_to(_Status.READY)
     payout.sent_at = None
     # The gateway's wish, within reason.
-    pauses = _SOON if retry_after is None else (min(retry_after, _RETRY_SECONDS_MAX),)
-    _again(payout, claim, pauses)
+    pauses = (
+        steps.SOON if retry_after is None else (min(retry_after, _RETRY_SECONDS_MAX),)
+    )
+    steps.again(payout, now=claim.now, pauses=pauses)
+
+
+def end_as_confirmed(
+    withdrawal: WithdrawalRequest,
+    payout: Payout,
+    claim: Claim,
+    status: PayoutStatus,
+    listing: Listing,
+) -> None:
+    """End a locked payout of which staff say that it was not sent."""
+    _keep_look_up(claim, status, listing, is_ours=True)
+    note = "Staff confirmed that it was not sent; the gateway does not know it."
+    end_as_not_sent(withdrawal, payout, claim, note=note)
 
 
 def end_as_not_sent(
@@ -197,7 +201,7 @@ def end_as_not_sent(
 ) -> None:
     """End a locked payout that the gateway does not know; the credits go back."""
     payout.note = note[:500]
-    _end(payout, claim, _Status.FAILED)
+    steps.end(payout, now=claim.now, status=_Status.FAILED)
     withdrawal.flag = ""
     give_back(withdrawal, status=WithdrawalRequest.Status.FAILED, reason=NOT_SENT)
 
@@ -225,29 +229,31 @@ def _act_on(
     if status.outcome is Outcome.PAID:
         if difference := mismatch(payout, status):
             payout.note = difference
-            _again(payout, claim, _FLAGGED)
-            flag(withdrawal, difference)
+            steps.again(payout, now=claim.now, pauses=steps.FLAGGED)
+            kind = PayoutCase.Kind.OTHER_AMOUNT
+            cases.open_case(withdrawal, kind=kind, detail=difference)
             return
         payout.note = ""
-        _end(payout, claim, _Status.PAID)
+        steps.end(payout, now=claim.now, status=_Status.PAID)
+        cases.take_back(withdrawal, now=claim.now)
         withdrawal.flag = ""
         book_paid(withdrawal, now=claim.now)
     elif status.outcome is Outcome.FAILED:
-        payout.note = f"The gateway says {status.status}. {status.message}"[
-            :500
-        ].strip()
-        _end(payout, claim, _Status.FAILED)
+        says = f"The gateway says {status.status}. {status.message}"
+        payout.note = says[:500].strip()
+        steps.end(payout, now=claim.now, status=_Status.FAILED)
+        cases.take_back(withdrawal, now=claim.now)
         withdrawal.flag = ""
         give_back(withdrawal, status=WithdrawalRequest.Status.FAILED, reason=FAILED)
     elif status.outcome is Outcome.PENDING:
         payout.note = ""
-        _again(payout, claim, _PENDING)
+        steps.again(payout, now=claim.now, pauses=steps.PENDING)
         if payout.sent_at is not None and claim.now - payout.sent_at > _LONG_PENDING:
             flag(withdrawal, "The payout has been pending for more than a day.")
     elif listing is not None and status.outcome is Outcome.NOT_FOUND:
         _act_on_witnesses(withdrawal, payout, claim, listing)
     else:
-        _again(payout, claim, _SOON)
+        steps.again(payout, now=claim.now, pauses=steps.SOON)
         if claim.is_settled and status.outcome is Outcome.UNKNOWN:
             flag(
                 withdrawal,
@@ -271,7 +277,7 @@ def _act_on_witnesses(
         end_as_not_sent(withdrawal, payout, claim, note=note)
         return
     payout.note = note
-    _again(payout, claim, _FLAGGED)
+    steps.again(payout, now=claim.now, pauses=steps.FLAGGED)
     flag(withdrawal, note)
 
 
@@ -279,87 +285,67 @@ def _compare(
     withdrawal: WithdrawalRequest, payout: Payout, claim: Claim, status: PayoutStatus
 ) -> None:
     """Have staff look where the gateway contradicts the books; nothing is undone."""
-    _release(payout)
-    payout.save(update_fields=["leased_until", "lease_token"])
-    if status.outcome not in {Outcome.PAID, Outcome.FAILED, Outcome.PENDING}:
+    says_something = {Outcome.PAID, Outcome.FAILED, Outcome.PENDING}
+    if payout.status == _Status.READY and status.outcome in says_something:
+        _release_and_take_for_sent(withdrawal, payout, claim)
         return
-    if payout.status == _Status.READY:
-        _take_for_sent(withdrawal, payout, claim)
-    elif payout.status == _Status.PAID:
-        if status.outcome is not Outcome.PAID:
-            flag(withdrawal, f"It was paid, and now the gateway says {status.status}.")
-        elif difference := mismatch(payout, status):
-            flag(withdrawal, difference)
-    elif status.outcome is not Outcome.FAILED:
-        flag(
-            withdrawal,
-            f"The credits were given back, and the gateway says {status.status}.",
-        )
+    if payout.ended_at is None:
+        steps.release(payout)
+        payout.save(update_fields=["leased_until", "lease_token"])
+        return
+    steps.rest(payout, now=claim.now)
+    if status.outcome not in says_something:
+        return
+    is_paid = cases.books_say_paid(withdrawal, payout)
+    difference = mismatch(payout, status) if status.outcome is Outcome.PAID else ""
+    if cases.was_settled(withdrawal, difference):
+        return
+    if is_paid and status.outcome is not Outcome.PAID:
+        detail = f"It was paid, and now the gateway says {status.status}."
+        kind = PayoutCase.Kind.FAILED_AFTER_PAID
+        cases.open_case(withdrawal, kind=kind, detail=detail)
+    elif is_paid and difference:
+        kind = PayoutCase.Kind.OTHER_AMOUNT
+        cases.open_case(withdrawal, kind=kind, detail=difference)
+    elif not is_paid and status.outcome is not Outcome.FAILED:
+        detail = f"The credits were given back, and the gateway says {status.status}."
+        kind = PayoutCase.Kind.PAID_AFTER_RETURN
+        cases.open_case(withdrawal, kind=kind, detail=detail)
+    else:
+        cases.take_back(withdrawal, now=claim.now)
 
 
-def _take_for_sent(withdrawal: WithdrawalRequest, payout: Payout, claim: Claim) -> None:
+def _release_and_take_for_sent(
+    withdrawal: WithdrawalRequest, payout: Payout, claim: Claim
+) -> None:
     """Never send what the gateway knows, though we thought that it does not."""
     flag(withdrawal, "The gateway knows the payout before it was sent.")
-    if locked_switch().frozen_at is not None:
-        # Nothing is sent meanwhile; and a second call would be of the same charge_id.
-        return
-    begin(withdrawal, payout, now=claim.now)
-    payout.save(update_fields=_STATE_FIELDS)
+    steps.release(payout)
+    # Nothing is sent while payouts are frozen; and a second call would be of the same
+    # charge_id.
+    if may_send():
+        steps.begin(withdrawal, payout, now=claim.now)
+    else:
+        payout.next_check_at = claim.now + timedelta(seconds=steps.FLAGGED[0])
+    payout.save(update_fields=steps.STATE_FIELDS)
 
 
-def begin(withdrawal: WithdrawalRequest, payout: Payout, *, now: datetime) -> None:
-    """Move a locked ready payout to sent; the caller saves the payout."""
-    payout.move_to(_Status.SENT)
-    payout.sent_at = now
-    payout.note = ""
-    payout.checks = 0
-    payout.next_check_at = now + timedelta(seconds=_PENDING[0])
-    if withdrawal.status == WithdrawalRequest.Status.APPROVED:
-        withdrawal.move_to(WithdrawalRequest.Status.SENDING)
-        withdrawal.save(update_fields=["status"])
-
-
-def _again(payout: Payout, claim: Claim, pauses: tuple[int, ...]) -> None:
-    """Save a locked payout that is to be worked on later; the lease ends."""
-    pause = pauses[min(payout.checks, len(pauses) - 1)]
-    payout.checks += 1
-    payout.next_check_at = claim.now + timedelta(seconds=pause)
-    _release(payout)
-    payout.save(update_fields=_STATE_FIELDS)
-
-
-def _end(payout: Payout, claim: Claim, status: str) -> None:
-    """Save a locked payout in its last state."""
-    payout.move_to(status)
-    payout.ended_at = claim.now
-    payout.next_check_at = None
-    _release(payout)
-    payout.save(update_fields=_STATE_FIELDS)
-
-
-def _release(payout: Payout) -> None:
-    payout.leased_until = None
-    payout.lease_token = None
-
-
-def _keep_attempt(
-    claim: Claim,
-    *,
-    kind: str,
-    outcome: str,
-    http_status: int | None,
-    summary: Mapping[str, Any],
-    is_ours: bool,
+def _keep_look_up(
+    claim: Claim, status: PayoutStatus, listing: Listing | None, *, is_ours: bool
 ) -> None:
-    response = dict(summary)
-    request = response.pop("sent", None) or {}
-    if not is_ours:
-        response["lease"] = "lost: nothing followed from this"
-    PayoutAttempt.objects.create(
-        payout_id=claim.payout_id,
-        kind=kind,
-        outcome=outcome,
-        http_status=http_status,
-        request=request,
-        response=response,
+    summary = dict(status.summary)
+    if listing is not None:
+        summary["list"] = {
+            "found": None if listing.found is None else listing.found.status,
+            "rows": listing.rows,
+            "complete": listing.is_complete,
+        }
+    steps.keep_attempt(
+        claim,
+        kind=PayoutAttempt.Kind.LOOK_UP,
+        outcome=status.outcome.value,
+        sending=claim.sendings,
+        http_status=status.http_status,
+        summary=summary,
+        is_ours=is_ours,
     )

@@ -32,7 +32,7 @@ from payments.gateway import (
     from_settings,
 )
 from payments.gateway.events_registry import UnknownPayout
-from withdrawals import encryption
+from withdrawals import approvals, encryption
 from withdrawals.exceptions import NotSettled
 from withdrawals.models import (
     Payout,
@@ -40,11 +40,11 @@ from withdrawals.models import (
     PayoutSwitch,
     WithdrawalRequest,
 )
-from withdrawals.services import leases, outcomes
+from withdrawals.services import leases, outcomes, steps
 from withdrawals.services.decisions import check_decider, locked
 from withdrawals.services.leases import Claim
 from withdrawals.services.outcomes import Listing
-from withdrawals.services.switch import locked_switch
+from withdrawals.services.switch import may_send
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +86,8 @@ def send_payout(*, payout_id: uuid.UUID, now: datetime) -> bool:
     if claim is None:
         return False
     gateway = from_settings()
+    if not _is_new(gateway, claim):
+        return False
     asked_at = claim.now
     balance = _balance(gateway, claim)
     if balance is None:
@@ -96,7 +98,12 @@ def send_payout(*, payout_id: uuid.UUID, now: datetime) -> bool:
             withdrawal.account_number_encrypted, context=withdrawal.number_context
         )
     except encryption.UnreadableNumber:
-        outcomes.report_unreadable(claim)
+        note = "The account number cannot be decrypted."
+        outcomes.report_unsendable(claim, note=note)
+        return False
+    if not approvals.stands(withdrawal):
+        note = "The withdrawal is not as it was approved. Cancel it."
+        outcomes.report_unsendable(claim, note=note)
         return False
     begun_at = time.monotonic()
     if not _begin(claim, balance=balance, asked_at=asked_at):
@@ -181,22 +188,44 @@ def confirm_not_sent(
         if status.outcome is Outcome.NOT_FOUND:
             raise NotSettled("The gateway may still come to know the payout.")
         raise NotSettled("The gateway knows the payout.")
-    return _end_as_confirmed(claim, actor=actor, reason=reason)
+    return _end_as_confirmed(claim, status, listing, actor=actor, reason=reason)
 
 
 @transaction.atomic
-def _end_as_confirmed(claim: Claim, *, actor: Any, reason: str) -> WithdrawalRequest:
+def _end_as_confirmed(
+    claim: Claim, status: PayoutStatus, listing: Listing, *, actor: Any, reason: str
+) -> WithdrawalRequest:
     withdrawal = locked(claim.withdrawal_id)
     check_decider(withdrawal, actor)
     payout = leases.locked(claim)
     if payout is None or payout.status != _Status.SENT:
         raise NotSettled("The payout has changed meanwhile.")
-    note = "Staff confirmed that it was not sent; the gateway does not know it."
-    outcomes.end_as_not_sent(withdrawal, payout, claim, note=note)
+    outcomes.end_as_confirmed(withdrawal, payout, claim, status, listing)
     audit.record(
         actor=actor, row=withdrawal, action="confirm not sent", reason=reason[:500]
     )
     return withdrawal
+
+
+def _is_new(gateway: Gateway, claim: Claim) -> bool:
+    """Return whether the gateway may be told of the payout: it does not know it.
+
+    After a restore from a backup, payouts are ready again that were sent meanwhile.
+    """
+    try:
+        status = gateway.payout_status(claim.charge_id, kind=claim.kind)
+    except GatewayUnavailable as error:
+        note = f"The gateway could not be asked whether it has it: {error}"
+        outcomes.put_off(claim, note=note)
+        return False
+    named = status.raw.get("charge_id")
+    if status.outcome is Outcome.NOT_FOUND or named is None:
+        return leases.renew(claim)
+    if named == claim.charge_id:
+        outcomes.record_known(claim, status)
+    else:
+        outcomes.put_off(claim, note="The gateway answers about another payout.")
+    return False
 
 
 def _balance(gateway: Gateway, claim: Claim) -> Decimal | None:
@@ -224,7 +253,7 @@ def _begin(claim: Claim, *, balance: Decimal, asked_at: datetime) -> bool:
     if payout is None or payout.status != _Status.READY:
         return False
     # Last, as it is one row for all: a freeze that is done stops whoever comes after.
-    if locked_switch().frozen_at is not None:
+    if not may_send():
         payout.leased_until = payout.lease_token = None
         payout.save(update_fields=["leased_until", "lease_token"])
         return False
@@ -237,19 +266,30 @@ def _begin(claim: Claim, *, balance: Decimal, asked_at: datetime) -> bool:
             update_fields=["note", "leased_until", "lease_token", "next_check_at"]
         )
         return False
-    outcomes.begin(withdrawal, payout, now=now)
+    steps.begin(withdrawal, payout, now=now)
     payout.leased_until = now + timedelta(seconds=leases.lease_seconds())
-    payout.save(
-        update_fields=[
-            "status",
-            "sent_at",
-            "note",
-            "checks",
-            "next_check_at",
-            "leased_until",
-        ]
+    payout.save(update_fields=steps.STATE_FIELDS)
+    steps.keep_attempt(
+        claim,
+        kind=PayoutAttempt.Kind.BEGIN,
+        outcome="begun",
+        sending=payout.sendings,
+        summary={"sent": _intent(withdrawal, payout)},
     )
     return True
+
+
+def _intent(withdrawal: WithdrawalRequest, payout: Payout) -> dict[str, str]:
+    """Return what is about to be sent, as far as it may be kept."""
+    return {
+        "charge_id": payout.charge_id,
+        "amount": f"{payout.amount:.0f}",
+        "currency": payout.currency,
+        "kind": withdrawal.kind,
+        "destination": withdrawal.destination_id,
+        "account_name": withdrawal.account_name,
+        "account_number": withdrawal.masked_number,
+    }
 
 
 def _not_in_balance(payout: Payout, *, asked_at: datetime, now: datetime) -> Decimal:

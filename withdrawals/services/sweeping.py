@@ -17,11 +17,13 @@ logger = logging.getLogger(__name__)
 def sweep(*, now: datetime, everything: bool = False) -> dict[str, int]:
     """Send what is ready and ask about what is on its way, where it is due at `now`.
 
+    What has ended lately is asked about again, a few times: late truths.
+
     Not to be called inside a transaction. Several may run at once: each payout is
     leased. Returns how many were sent and how many looked up.
 
     Args:
-        everything: also what is not due yet.
+        everything: also what is open and not due yet.
     """
     started = time.monotonic()
 
@@ -35,10 +37,17 @@ def sweep(*, now: datetime, everything: bool = False) -> dict[str, int]:
     def look_up(payout_id: uuid.UUID) -> bool:
         return look_up_payout(payout_id=payout_id, now=moment()) is not None
 
+    def compare(payout_id: uuid.UUID) -> bool:
+        found = look_up_payout(payout_id=payout_id, now=moment(), any_state=True)
+        return found is not None
+
     is_frozen = PayoutSwitch.objects.filter(frozen_at__isnull=False).exists()
     ready = [] if is_frozen else _due(Payout.Status.READY, now, everything)
     sent = _each(ready, send)
     looked_up = _each(_due(Payout.Status.SENT, now, everything), look_up)
+    # What has ended is not open, so that it is asked about only when it is due.
+    for status in (Payout.Status.PAID, Payout.Status.FAILED):
+        looked_up += _each(_due(status, now, False), compare)
     return {"payouts_sent": sent, "payouts_looked_up": looked_up}
 
 
