@@ -42,6 +42,18 @@ class InvalidInput(DomainError):
         self.field = field
 
 
+class UnknownReference(InvalidInput):
+    """The request names something that is not there, or not for the caller."""
+
+    code = "not-found"
+    title = "There is nothing at this address for you."
+    status = 404
+
+    def __init__(self, field: str, detail: str) -> None:
+        """Refuse what `field` names."""
+        super().__init__(field, detail, reason="does_not_exist")
+
+
 class NotFound(DomainError):
     """There is no such thing, or none that the caller may see."""
 

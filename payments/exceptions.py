@@ -8,6 +8,10 @@ from credits_project.exceptions import DomainError, InvalidInput, NotFound
 class PackageNotOnSale(InvalidInput):
     """There is no such package, or none that can be bought now."""
 
+    code = NotFound.code
+    title = NotFound.title
+    status = NotFound.status
+
     def __init__(self) -> None:
         super().__init__(
             "package", "There is no such package on sale.", reason="does_not_exist"

@@ -9,7 +9,7 @@ from typing import Final
 from django.conf import settings
 from django.core.cache import cache
 
-from credits_project.exceptions import InvalidInput
+from credits_project.exceptions import UnknownReference
 from payments.gateway import Destination, GatewayUnavailable, from_settings
 from withdrawals.models import MethodKind
 
@@ -55,18 +55,14 @@ def destination(*, kind: str, destination_id: str) -> Destination:
     """Return the operator or bank that has this id.
 
     Raises:
-        InvalidInput: money cannot be sent there.
+        UnknownReference: money cannot be sent there.
         GatewayUnavailable: see `all_destinations`.
     """
     for found in all_destinations():
         if found.kind.value == kind and found.id == destination_id:
             return found
     name = "bank" if kind == MethodKind.BANK else "operator"
-    raise InvalidInput(
-        "destination",
-        f"Money cannot be sent to this {name}.",
-        reason="does_not_exist",
-    )
+    raise UnknownReference("destination", f"Money cannot be sent to this {name}.")
 
 
 def _ask() -> list[Destination]:

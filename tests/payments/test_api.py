@@ -165,10 +165,15 @@ def test_a_package_that_is_not_on_sale_is_refused(simulator, client):
 
     assert_refused(
         order(client, {"package": str(package.pk)}),
-        {
-            **invalid("#/package", "does_not_exist", detail),
-            "detail": f"package: {detail}",
-        },
+        problem(
+            "not-found",
+            "There is nothing at this address for you.",
+            404,
+            detail=f"package: {detail}",
+            errors=[
+                {"pointer": "#/package", "code": "does_not_exist", "detail": detail}
+            ],
+        ),
     )
 
 

@@ -267,10 +267,6 @@ def test_a_user_sends_credits_and_sees_their_own_side():
     ("body", "expected"),
     [
         (
-            {"to": "nobody@example.com", "amount": "1.00"},
-            ("to", "does_not_exist", "No user has this address."),
-        ),
-        (
             {"to": "nobody@example.com", "amount": "0.00"},
             (
                 "amount",
@@ -307,6 +303,28 @@ def test_a_bad_transfer_is_refused_by_the_name_of_its_field(
     found = problem(answer)
     found.pop("detail", None)
     assert found == problem_of_field(*expected)
+    assert balance_of(sender) == 10
+
+
+@pytest.mark.usefixtures("transfers_on")
+def test_an_address_that_nobody_has_is_not_found():
+    sender = make_user("sender", balance="10.00")
+
+    answer = signed_in(sender).post(
+        "/api/v1/transfers",
+        {"to": "nobody@example.com", "amount": "1.00"},
+        format="json",
+    )
+
+    detail = "No user has this address."
+    assert answer.status_code == 404
+    assert problem(answer) == {
+        "type": "/problems/not-found",
+        "title": "There is nothing at this address for you.",
+        "status": 404,
+        "detail": f"to: {detail}",
+        "errors": [{"pointer": "#/to", "code": "does_not_exist", "detail": detail}],
+    }
     assert balance_of(sender) == 10
 
 

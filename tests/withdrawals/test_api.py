@@ -141,12 +141,6 @@ def test_anothers_method_is_not_found(gateway):
             "invalid",
             "A number of Airtel Money begins with 099 or 098.",
         ),
-        (
-            {"destination": "nowhere"},
-            "destination",
-            "does_not_exist",
-            "Money cannot be sent to this operator.",
-        ),
         ({"kind": "cash"}, "kind", "invalid_choice", '"cash" is not a valid choice.'),
         ({"user": 1}, "user", "unknown", "This field is not known."),
         (
@@ -165,6 +159,20 @@ def test_a_method_that_cannot_be_is_refused(gateway, change, field, code, detail
     assert answer.status_code == 400
     assert without_detail(problem(answer)) == problem_of_field(field, code, detail)
     assert not PayoutMethod.objects.exists()
+
+
+def test_a_destination_that_does_not_exist_is_not_found(gateway):
+    answer = post(make_coach(), "/payout-methods", {**METHOD, "destination": "nowhere"})
+
+    assert answer.status_code == 404
+    assert problem(answer)["type"] == "/problems/not-found"
+    assert problem(answer)["errors"] == [
+        {
+            "pointer": "#/destination",
+            "code": "does_not_exist",
+            "detail": "Money cannot be sent to this operator.",
+        }
+    ]
 
 
 def test_a_quote_tells_terms_and_limits(gateway, settings):

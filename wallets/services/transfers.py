@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from credits_project import audit, idempotency
-from credits_project.exceptions import InvalidInput
+from credits_project.exceptions import InvalidInput, UnknownReference
 from credits_project.ids import new_id
 from credits_project.money import checked_amount, positive_amount
 from wallets.exceptions import TransferKeyReused
@@ -59,7 +59,8 @@ def transfer_credits(
 
     Raises:
         InsufficientCredits, WalletFrozen, TransferKeyReused: see `post`.
-        InvalidInput: a bad amount or type, an unknown user, or one user on both sides.
+        InvalidInput: a bad amount or type, or one user on both sides.
+        UnknownReference: an unknown user.
     """
     amount = positive_amount(amount)
     _check_text(description, field="description", longest=500)
@@ -108,7 +109,7 @@ def send_credits(
     users = get_user_model()._default_manager.filter(is_active=True)
     target = users.filter(email__iexact=to).order_by("pk").first()
     if target is None:
-        raise InvalidInput("to", "No user has this address.", reason="does_not_exist")
+        raise UnknownReference("to", "No user has this address.")
     if target.pk == sender.pk:
         raise InvalidInput("to", "Nobody can transfer credits to themselves.")
     return transfer_credits(
@@ -166,7 +167,8 @@ def grant_credits(
 
     Raises:
         InsufficientCredits, WalletFrozen, TransferKeyReused: see `post`.
-        InvalidInput: a bad amount or type, no reason, or an unknown user.
+        InvalidInput: a bad amount or type, or no reason.
+        UnknownReference: an unknown user.
     """
     amount = _checked_grant(transaction_type, amount, reason)
     if key is not None:
@@ -258,7 +260,7 @@ def _checked_grant(transaction_type: str, amount: Decimal, reason: str) -> Decim
 def _wallet_of_user(user_id: int, *, field: str) -> uuid.UUID:
     users = get_user_model()._default_manager
     if not users.filter(pk=user_id).exists():
-        raise InvalidInput(field, "There is no such user.", reason="does_not_exist")
+        raise UnknownReference(field, "There is no such user.")
     return wallet_id_of(user_id=user_id)
 
 
