@@ -47,8 +47,8 @@ class System:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, name: str) -> None:
-        """Start the `web` server or the `worker`."""
-        self.processes[name] = self._run(_COMMANDS[name](self.port))
+        """Start the `web` server or the `worker`; `worker-2` is one more."""
+        self.processes[name] = self._run(_COMMANDS[name.partition("-")[0]](self.port))
 
     def kill(self, name: str) -> None:
         """End a process as a crash would, with all that it started."""
@@ -129,11 +129,12 @@ def start_system(database: str, **environment: str) -> System:
     )
     system.start("web")
     system.start("worker")
-    until(lambda: _answers(system), seconds=60)
+    until(lambda: answers(system), seconds=60)
     return system
 
 
-def _answers(system: System) -> bool:
+def answers(system: System) -> bool:
+    """Return whether the site serves requests; it must not have ended."""
     assert system.processes["web"].poll() is None, system.printed()
     try:
         return requests.get(f"{system.site}/readyz", timeout=5).status_code == 200
@@ -171,6 +172,18 @@ class Client:
         """Return the caller's balance."""
         return str(self.get("/wallet")["balance"])
 
+    def ask(
+        self, method: str, path: str, body: Any, headers: dict[str, str] | None = None
+    ) -> requests.Response:
+        """Return the answer of the API, whatever it is."""
+        return requests.request(
+            method,
+            f"{self._site}/api/v1{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {self._token}", **(headers or {})},
+            timeout=30,
+        )
+
     def _ask(
         self,
         method: str,
@@ -180,13 +193,7 @@ class Client:
         status: int,
         headers: dict[str, str] | None = None,
     ) -> Any:
-        answer = requests.request(
-            method,
-            f"{self._site}/api/v1{path}",
-            json=body,
-            headers={"Authorization": f"Bearer {self._token}", **(headers or {})},
-            timeout=30,
-        )
+        answer = self.ask(method, path, body, headers)
         assert answer.status_code == status, (answer.status_code, answer.text)
         return answer.json() if answer.content else None
 

@@ -315,6 +315,10 @@ class Faults:
             for fault in self._armed:
                 if endpoint not in GROUPS.get(fault.endpoint, (fault.endpoint,)):
                     continue
+                if (skip := int(fault.options.get("skip", 0))) > 0:
+                    # So many requests it lets pass first.
+                    fault.options["skip"] = skip - 1
+                    continue
                 taken.append(fault)
                 if fault.times is not None:
                     fault.times -= 1

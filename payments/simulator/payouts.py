@@ -69,7 +69,7 @@ def accept(
 
 def _pay_again(engine: Engine, payout: Record) -> Record:
     """Book a second payout under one charge_id; look-ups go on to find the first."""
-    again = {**payout, "status": "success", "results": []}
+    again = {**payout, "status": "success", "results": [], "history": ["success"]}
     engine.store.put("payout", f"{payout['charge_id']}~{payout['ref_id']}", again)
     engine.move("main", -Decimal(payout["amount"]))
     return again
@@ -130,6 +130,7 @@ def _new(engine: Engine, fields: dict[str, Any], *, kind: str) -> Record:
         "account_number": fields.get("bank_account_number"),
         "status": "pending",
         "results": ["failed" if fails else "success"],
+        "history": [],
         "ref_id": new_reference(),
         "trans_id": f"TX{new_reference()}",
         "trace_id": str(uuid.uuid4()),
@@ -193,6 +194,7 @@ def settle(engine: Engine, charge_id: str, *, result: str) -> Record:
         elif payout["status"] == "failed":
             engine.move("main", -amount)
         payout["status"] = result
+        payout["history"] = [*payout.get("history", []), result]
         payout["completed_at"] = wire.now()
         engine.store.put("payout", charge_id, payout)
         webhooks.send_event(engine, event(engine, payout), about=charge_id)

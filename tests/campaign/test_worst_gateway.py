@@ -45,3 +45,15 @@ def test_a_gateway_without_idempotency_pays_twice_and_its_book_says_so(
     assert [one["charge_id"] for one in book] == ["withdrawal-1"] * 2
     until(lambda: simulator.control.payout("withdrawal-1")["status"] == "success")
     assert client.balance().main == 1_000_000 - 2 * 5000
+
+
+def test_a_fault_can_let_requests_pass_first(client, simulator):
+    simulator.control.fault("payout", "500-before", times=1, skip=1)
+
+    outcomes = [send_mobile(client, f"withdrawal-{n}").outcome for n in range(3)]
+
+    assert outcomes == [
+        PayoutOutcome.ACCEPTED,
+        PayoutOutcome.UNKNOWN,
+        PayoutOutcome.ACCEPTED,
+    ]
