@@ -1,6 +1,7 @@
 """The ledger's tables. Written by `wallets.services` and by nobody else.
 
-The rules that a check constraint cannot say stand in `wallets/sql`.
+The rules that a check constraint cannot say stand in `wallets/sql`, and there shorter
+forms of some that one can (`checks.sql`).
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class CreditWallet(models.Model):
     # In the balance and not to be spent. The database keeps it equal to the open holds.
     held = CreditField(default=ZERO)
     # Number of the wallet's transactions, and so of its last one.
-    sequence = models.PositiveBigIntegerField(default=0)
+    sequence = models.BigIntegerField(default=0)
     frozen_at = models.DateTimeField(null=True, blank=True)
     # For staff.
     frozen_reason = models.TextField(blank=True, default="")
@@ -192,7 +193,7 @@ class CreditTransaction(models.Model):
         db_index=False,
     )
     # 1, 2, 3 … within the wallet, with no gap.
-    sequence = models.PositiveBigIntegerField()
+    sequence = models.BigIntegerField()
     transaction_type = models.CharField(max_length=20, choices=Type)
     # Above zero: credits come in. Below zero: credits go out.
     amount = CreditField()

@@ -1,7 +1,7 @@
 """The ledger's hand-written SQL.
 
 Compiling ORM queries and writing parameters into them is most of what a posting costs,
-so the three statements that every posting runs go to the driver directly, as prepared
+so the statements that every posting runs go to the driver directly, as prepared
 statements, on Django's connection and in its transaction. Everything else uses the ORM.
 """
 
@@ -23,50 +23,50 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections
 
 from wallets.models import CreditTransaction, CreditTransfer, CreditWallet
 
-# (id, balance, held, sequence, frozen_at, code)
-LockedRow = tuple[uuid.UUID, Decimal, Decimal, int, datetime | None, str | None]
+# (id, balance, held, sequence, frozen_at, code, updated_at)
+LockedRow = tuple[
+    uuid.UUID, Decimal, Decimal, int, datetime | None, str | None, datetime
+]
 
-# What is posted now gets the time at which the locks were ours, and never an earlier
-# one than its wallets already have, whatever the clock does. The outer join gives it
-# also where no transfer has one of the keys.
 _LOOK_UP: Final = """
-SELECT greatest(
-        statement_timestamp(),
-        (SELECT max(updated_at) FROM credit_wallets WHERE id = ANY ($2::uuid[]))
-    )::text,
-    found.id, found.key, found.description, found.actor_id, found.reverses_id,
-    found.metadata, found.created_at
-FROM (SELECT) AS one LEFT JOIN credit_transfers AS found ON found.key = ANY ($1::text[])
+SELECT id, key, description, actor_id, reverses_id, metadata, created_at
+FROM credit_transfers WHERE key = ANY ($1::text[])
 """
 
 # Wallets, transfers and transactions in one statement, so that the guards can look at
-# it whole (see `sql/posting.sql`).
+# it whole (see `sql/posting.sql`); and nothing at all where one of the keys is booked.
+#
+# What is posted gets a time at which the locks were ours, and never an earlier one than
+# its wallets already have, whatever the clock does.
+#
+# A generic plan takes an array for ten rows: the wallets are asked for by their keys,
+# or it would read them all. The rows come as arrays of records, one for each table,
+# as each array costs the server more than a row in it does.
 _WRITE: Final = """
-WITH moved AS (
+WITH known AS (
+    SELECT FROM credit_transfers WHERE key = ANY ($2::text[])
+), moved AS (
     UPDATE credit_wallets AS wallet
     SET balance = became.balance, sequence = became.sequence,
-        updated_at = $1::timestamptz
-    FROM unnest($2::uuid[], $3::numeric[], $4::bigint[])
-        AS became (id, balance, sequence)
-    WHERE wallet.id = became.id
+        updated_at = greatest(statement_timestamp(), $1::timestamptz)
+    FROM unnest($4::ledger_new_balance[]) AS became
+    WHERE wallet.id = became.id AND wallet.id = ANY ($3::uuid[])
+      AND NOT EXISTS (SELECT FROM known)
 ), opened AS (
     INSERT INTO credit_transfers
         (id, key, description, actor_id, reverses_id, metadata, created_at)
-    SELECT id, key, description, actor_id, reverses_id, metadata::jsonb,
-        $1::timestamptz
-    FROM unnest($5::uuid[], $6::text[], $7::text[], $8::int[], $9::uuid[], $10::text[])
-        AS new (id, key, description, actor_id, reverses_id, metadata)
+    SELECT id, key, description, actor_id, reverses_id, metadata,
+        greatest(statement_timestamp(), $1::timestamptz)
+    FROM unnest($5::ledger_new_transfer[]) WHERE NOT EXISTS (SELECT FROM known)
 )
 INSERT INTO credit_transactions
     (transfer_id, wallet_id, sequence, transaction_type,
      amount, balance_before, balance_after, created_at)
 SELECT transfer_id, wallet_id, sequence, transaction_type,
-    amount, balance_before, balance_after, $1::timestamptz
-FROM unnest($11::uuid[], $12::uuid[], $13::bigint[], $14::text[],
-            $15::numeric[], $16::numeric[], $17::numeric[])
-    AS leg (transfer_id, wallet_id, sequence, transaction_type,
-            amount, balance_before, balance_after)
-RETURNING id, wallet_id, sequence
+    amount, balance_before, balance_after,
+    greatest(statement_timestamp(), $1::timestamptz)
+FROM unnest($6::ledger_new_transaction[]) WHERE NOT EXISTS (SELECT FROM known)
+RETURNING id, wallet_id, sequence, created_at
 """
 
 _TRANSFER_FIELDS: Final = [
@@ -84,20 +84,10 @@ def lock_wallets(wallet_ids: Collection[uuid.UUID]) -> list[LockedRow]:
     return _rows(_lock_statement(), [_array(wallet_ids)])
 
 
-def look_up(
-    keys: Collection[str], wallet_ids: Collection[uuid.UUID]
-) -> tuple[str, list[CreditTransfer]]:
-    """Return the time to post at, and the transfers that have one of the keys.
-
-    The time is PostgreSQL's text for it, to be handed to `write`.
-    """
-    rows = _rows(_LOOK_UP, [_text_array(keys), _array(wallet_ids)])
-    found = [
-        _transfer(*row[1:6], json.loads(row[6]), row[7])
-        for row in rows
-        if row[1] is not None
-    ]
-    return rows[0][0], found
+def look_up(keys: Collection[str]) -> list[CreditTransfer]:
+    """Return the transfers that have one of the keys."""
+    rows = _rows(_LOOK_UP, [_text_array(keys)])
+    return [_transfer(*row[:5], json.loads(row[5]), row[6]) for row in rows]
 
 
 @dataclass(slots=True)
@@ -118,35 +108,37 @@ class NewTransfer:
 
 def write(
     *,
-    at: str,
+    not_before: datetime,
     balances: Sequence[tuple[uuid.UUID, Decimal, int]],
     transfers: Sequence[NewTransfer],
 ) -> list[CreditTransfer]:
     """Write wallets' new (id, balance, sequence) and transfers with their legs.
 
-    Return the transfers as they are in the database now.
+    Return the transfers as they are in the database now; an empty list, with nothing
+    written, where one of their keys is booked already.
 
     Raises:
         IntegrityError: a constraint or guard refuses; see `constraint_of`.
     """
-    legs = [leg for transfer in transfers for leg in transfer.legs]
     rows = _rows(
         _WRITE,
         [
-            at,
-            *map(_array, zip(*balances, strict=True)),
-            _array(transfer.id for transfer in transfers),
+            not_before.isoformat(),
             _text_array(transfer.key for transfer in transfers),
-            _text_array(transfer.description for transfer in transfers),
-            _array(transfer.actor_id or "NULL" for transfer in transfers),
-            _array(transfer.reverses_id or "NULL" for transfer in transfers),
-            _text_array(_json(transfer.metadata) for transfer in transfers),
-            _array(transfer.id for transfer in transfers for _ in transfer.legs),
-            *(_array(column) for column in _columns(legs)),
+            _array(wallet_id for wallet_id, _, _ in balances),
+            _array(map(_balance_record, balances)),
+            _array(map(_transfer_record, transfers)),
+            _array(
+                _leg_record(str(transfer.id), leg)
+                for transfer in transfers
+                for leg in transfer.legs
+            ),
         ],
     )
+    if not rows:
+        return []
     ids = {(row[1], row[2]): row[0] for row in rows}
-    created_at = datetime.fromisoformat(at)
+    created_at = rows[0][3]
     return [_booked(transfer, created_at, ids) for transfer in transfers]
 
 
@@ -166,7 +158,9 @@ def _lock_statement() -> str:
         CreditWallet.objects.select_for_update(of=("self",), no_key=True)
         .filter(pk__in=[uuid.UUID(int=0)])
         .order_by("pk")
-        .values_list("pk", "balance", "held", "sequence", "frozen_at", "code")
+        .values_list(
+            "pk", "balance", "held", "sequence", "frozen_at", "code", "updated_at"
+        )
     )
     statement, _ = wallets.query.sql_with_params()
     assert statement.count("IN (%s)") == 1
@@ -191,7 +185,7 @@ def _rows(statement: str, parameters: list[Any]) -> list[Any]:
 
 
 def _array(values: Iterable[object]) -> str:
-    """Return an array of values whose text has nothing to quote: ids and numbers."""
+    """Return an array of values whose text needs no quotes, or has them."""
     return f"{{{','.join(map(str, values))}}}"
 
 
@@ -204,12 +198,28 @@ def _text_array(values: Iterable[str]) -> str:
     return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
 
 
-def _json(metadata: dict[str, Any]) -> str:
-    return json.dumps(metadata, cls=DjangoJSONEncoder) if metadata else "{}"
+def _balance_record(balance: tuple[uuid.UUID, Decimal, int]) -> str:
+    return '"({},{},{})"'.format(*balance)
 
 
-def _columns(rows: list[Any]) -> Iterable[tuple[Any, ...]]:
-    return zip(*rows, strict=True)
+def _transfer_record(new: NewTransfer) -> str:
+    metadata = json.dumps(new.metadata, cls=DjangoJSONEncoder) if new.metadata else "{}"
+    return (
+        f'"({new.id},{_text(new.key)},{_text(new.description)},{new.actor_id or ""},'
+        f'{new.reverses_id or ""},{_text(metadata)})"'
+    )
+
+
+def _leg_record(
+    transfer_id: str, leg: tuple[uuid.UUID, int, str, Decimal, Decimal, Decimal]
+) -> str:
+    return f'"({transfer_id},{",".join(map(str, leg))})"'
+
+
+def _text(value: str) -> str:
+    """Return any text as a part of a record that is in an array, quoted for both."""
+    quoted = value.replace("\\", "\\" * 4).replace('"', '\\\\\\"')
+    return f'\\"{quoted}\\"'
 
 
 # Made as the ORM makes what it loads: by position, in the order of the model's fields.

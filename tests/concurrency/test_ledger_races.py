@@ -40,18 +40,13 @@ def lock_nothing(
     all_have_read = threading.Barrier(readers, timeout=10)
 
     def read(wallet_ids: Any) -> Any:
-        wallets = {
-            wallet.pk: posting_module._LockedWallet(
-                balance=wallet.balance,
-                held=wallet.held,
-                sequence=wallet.sequence,
-                is_frozen=False,
-                may_be_negative=wallet.code is not None,
+        rows = list(
+            CreditWallet.objects.filter(pk__in=wallet_ids).values_list(
+                "pk", "balance", "held", "sequence", "frozen_at", "code", "updated_at"
             )
-            for wallet in CreditWallet.objects.filter(pk__in=wallet_ids)
-        }
+        )
         all_have_read.wait()
-        return wallets
+        return rows
 
     monkeypatch.setattr(posting_module, "_lock", read)
 
@@ -102,9 +97,9 @@ def test_without_the_order_opposite_directions_deadlock(monkeypatch):
         from django.db import transaction
 
         with transaction.atomic():
-            lock([pair[0]])
+            lock({pair[0]})
             both_have_one.wait()
-            lock([pair[1]])
+            lock({pair[1]})
         return "done"
 
     outcomes = in_threads(send_disorderly, [(one, two), (two, one)])
@@ -128,7 +123,7 @@ def test_one_key_fifty_times_at_once_is_one_transfer():
 
 
 def test_without_the_lock_the_unique_key_books_it_once(monkeypatch):
-    """The control: both look the key up before either has booked it."""
+    """The control: both write before either has committed."""
     payer = wallet_of(make_user("payer", balance="10.00")).pk
     payee = wallet_of(make_user("payee")).pk
     lock_nothing(monkeypatch, readers=2)

@@ -111,10 +111,6 @@ _ATTACKS: Final[dict[str, tuple[str, ...]]] = {
     "constraint credit_wallets.wallets_creditwallet_user_or_code": (
         _WALLET + "(:forged, NULL, NULL, 0, 0, 0, '', now(), now())",
     ),
-    "constraint credit_wallets.credit_wallets_sequence_check": (
-        _WALLET + "(:forged, NULL, 'mine', 0, 0, -1, '', now(), now())",
-        "trigger credit_wallets.ledger_check_new_wallet",
-    ),
     "constraint credit_transactions.wallets_credittransaction_amount_in_range": (
         movement((":rich", "0"), (":poor", "1"), (":opening", "-1")),
     ),
@@ -135,13 +131,6 @@ _ATTACKS: Final[dict[str, tuple[str, ...]]] = {
         "trigger credit_wallets.ledger_check_wallets",
         "trigger credit_transactions.ledger_check_transactions",
         "constraint credit_transactions.wallets_credittransaction_unique_sequence",
-    ),
-    "constraint credit_transactions.credit_transactions_sequence_check": (
-        movement((":bare", "1"), (":opening", "-1"), sequence="-7"),
-        "constraint credit_transactions."
-        "wallets_credittransaction_sequence_starts_at_one",
-        "trigger credit_wallets.ledger_check_wallets",
-        "trigger credit_transactions.ledger_check_transactions",
     ),
     "constraint credit_holds.wallets_credithold_amount_in_range": (
         _HOLD + "(:forged, :rich, 'forged', 0, 'x', now())",

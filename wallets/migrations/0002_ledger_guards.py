@@ -29,6 +29,12 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunSQL(
-            [read("append_only.sql"), read("posting.sql"), read("holds.sql")], _REMOVE
+            [
+                read("append_only.sql"),
+                read("posting.sql"),
+                read("posting_triggers.sql"),
+                read("holds.sql"),
+            ],
+            _REMOVE,
         ),
     ]

@@ -1,19 +1,21 @@
 """The one function that writes money.
 
-Lock, look, decide, write: all wallets in one statement, the key under the locks, the
-decision in Python on what was locked, and one statement that writes everything.
+Lock, look, decide, write: all wallets in one statement, the decision in Python on what
+was locked, and one statement that looks at the keys under the locks and writes all of
+it or nothing.
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from django.db import IntegrityError, connection, transaction
 
@@ -32,7 +34,7 @@ from wallets.models import (
     CreditTransfer,
     CreditWallet,
 )
-from wallets.statements import NewTransfer
+from wallets.statements import LockedRow, NewTransfer
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +76,13 @@ class _LockedWallet:
     is_frozen: bool
     may_be_negative: bool
     is_changed: bool = False
+
+    @classmethod
+    def of(cls, row: LockedRow) -> Self:
+        """Return the wallet of a row that was locked."""
+        _, balance, held, sequence, frozen_at, code, _ = row
+        may_be_negative = code is not None and code.partition(":")[0] in MAY_BE_NEGATIVE
+        return cls(balance, held, sequence, frozen_at is not None, may_be_negative)
 
 
 def post(
@@ -127,20 +136,19 @@ def post_many(postings: Sequence[Posting]) -> list[CreditTransfer]:
     for posting in postings:
         _assert_well_formed(posting)
     with _transaction():
-        wallets = _lock({leg.wallet_id for p in postings for leg in p.legs})
-        at, booked = _booked({posting.key for posting in postings}, wallets)
-        new: dict[str, NewTransfer] = {}
-        for posting in postings:
-            if posting.key in booked:
-                _replay(booked[posting.key], posting)
-            elif posting.key in new:
-                _require_same_legs(new[posting.key].legs, posting)
-            else:
-                new[posting.key] = _decide(posting, wallets)
-        if new:
-            written = _write(list(new.values()), wallets, at=at)
-            booked |= {transfer.key: transfer for transfer in written}
+        locked = _lock({leg.wallet_id for p in postings for leg in p.legs})
+        try:
+            booked = _book(postings, locked, booked={})
+        except (InsufficientCredits, WalletFrozen, BalanceOutOfRange, _KeyBooked):
+            # What was booked before is given back, whatever would be said of it now.
+            if not (known := _look_up(postings)):
+                raise
+            booked = _book(postings, locked, booked=known)
     return [booked[posting.key] for posting in postings]
+
+
+class _KeyBooked(Exception):
+    """Nothing was written, as one of the keys is booked."""
 
 
 def _transaction() -> AbstractContextManager[Any]:
@@ -160,37 +168,45 @@ def _assert_well_formed(posting: Posting) -> None:
         checked_amount(leg.amount)
 
 
-def _lock(wallet_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, _LockedWallet]:
+def _lock(wallet_ids: set[uuid.UUID]) -> list[LockedRow]:
     """Lock wallets until the transaction ends."""
-    wanted = set(wallet_ids)
-    wallets = {
-        pk: _LockedWallet(
-            balance=balance,
-            held=held,
-            sequence=sequence,
-            is_frozen=frozen_at is not None,
-            may_be_negative=code is not None
-            and code.partition(":")[0] in MAY_BE_NEGATIVE,
-        )
-        for pk, balance, held, sequence, frozen_at, code in statements.lock_wallets(
-            wanted
-        )
-    }
-    if missing := wanted - wallets.keys():
+    rows = statements.lock_wallets(wallet_ids)
+    if missing := wallet_ids - {row[0] for row in rows}:
         raise CreditWallet.DoesNotExist(f"no wallet {missing}")
-    return wallets
+    return rows
 
 
-def _booked(
-    keys: set[str], wallet_ids: Collection[uuid.UUID]
-) -> tuple[str, dict[str, CreditTransfer]]:
-    """Return the time to post at, and the transfers that have one of the keys."""
-    # Looked up under the locks: a repeat that runs at the same time has either
-    # committed its transfer by now or is still waiting for these wallets.
-    at, found = statements.look_up(keys, wallet_ids)
+def _look_up(postings: Sequence[Posting]) -> dict[str, CreditTransfer]:
+    """Return the transfers that are booked under the keys, by key."""
+    # Under the locks: a repeat that runs at the same time has either committed its
+    # transfer by now or is still waiting for these wallets.
+    found = statements.look_up({posting.key for posting in postings})
     for transfer in found:
         transfer.is_replay = True
-    return at, {transfer.key: transfer for transfer in found}
+    return {transfer.key: transfer for transfer in found}
+
+
+def _book(
+    postings: Sequence[Posting],
+    locked: list[LockedRow],
+    *,
+    booked: dict[str, CreditTransfer],
+) -> dict[str, CreditTransfer]:
+    """Book what is not booked; return the transfers of all postings, by key."""
+    wallets = {row[0]: _LockedWallet.of(row) for row in locked}
+    new: dict[str, NewTransfer] = {}
+    for posting in postings:
+        if posting.key in booked:
+            _replay(booked[posting.key], posting)
+        elif posting.key in new:
+            _require_same_legs(new[posting.key].legs, posting)
+        else:
+            new[posting.key] = _decide(posting, wallets)
+    if not new:
+        return booked
+    not_before = max(row[6] for row in locked)
+    written = _write(list(new.values()), wallets, not_before=not_before)
+    return booked | {transfer.key: transfer for transfer in written}
 
 
 def _replay(transfer: CreditTransfer, posting: Posting) -> None:
@@ -250,21 +266,30 @@ def _write(
     transfers: list[NewTransfer],
     wallets: dict[uuid.UUID, _LockedWallet],
     *,
-    at: str,
+    not_before: datetime,
 ) -> list[CreditTransfer]:
-    """Write wallets, transfers and transactions in one statement."""
+    """Write wallets, transfers and transactions in one statement.
+
+    Raises:
+        _KeyBooked: one of the keys is booked, and nothing was written.
+        TransferKeyReused: one is being booked with other wallets.
+    """
     balances = [
         (wallet_id, wallet.balance, wallet.sequence)
         for wallet_id, wallet in wallets.items()
         if wallet.is_changed
     ]
     try:
-        written = statements.write(at=at, balances=balances, transfers=transfers)
+        written = statements.write(
+            not_before=not_before, balances=balances, transfers=transfers
+        )
     except IntegrityError as error:
         # Only other wallets' locks can have let a second user of the key get this far.
         if statements.constraint_of(error) == _UNIQUE_KEY:
             raise TransferKeyReused(transfers[0].key) from error
         raise
+    if not written:
+        raise _KeyBooked
     transaction.on_commit(partial(_log, [transfer.key for transfer in transfers]))
     return written
 

@@ -2,8 +2,13 @@
 -- of their transactions. These guards look at the statement as a whole once it has run.
 -- Nothing is put off to the commit, so SET CONSTRAINTS changes nothing, and a thousand
 -- transfers in one statement cost one call.
+--
+-- A session keeps the plan it made for the first statement, be it of two rows or of
+-- twenty thousand. OFFSET 0 has each plan go to the tables row by row, by their keys:
+-- neither is a whole table read for one transfer, nor every row of the statement
+-- compared with every other.
 
-CREATE FUNCTION ledger_check_transactions() RETURNS trigger
+CREATE OR REPLACE FUNCTION ledger_check_transactions() RETURNS trigger
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
     wrong record;
@@ -41,10 +46,14 @@ BEGIN
         END AS guard
     INTO wrong
     FROM posted
-    LEFT JOIN credit_wallets AS wallet ON wallet.id = posted.wallet_id
-    LEFT JOIN credit_transactions AS previous
-      ON previous.wallet_id = posted.wallet_id
-     AND previous.sequence = posted.sequence - 1
+    LEFT JOIN LATERAL (
+        SELECT id, balance, sequence, frozen_at FROM credit_wallets
+        WHERE id = posted.wallet_id OFFSET 0
+    ) AS wallet ON true
+    LEFT JOIN LATERAL (
+        SELECT id, balance_after, created_at FROM credit_transactions
+        WHERE wallet_id = posted.wallet_id AND sequence = posted.sequence - 1 OFFSET 0
+    ) AS previous ON true
     WHERE wallet.id IS NULL
        OR wallet.sequence < posted.sequence
        OR wallet.sequence = posted.sequence AND wallet.balance <> posted.balance_after
@@ -64,11 +73,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE TRIGGER ledger_check_transactions AFTER INSERT ON credit_transactions
-    REFERENCING NEW TABLE AS posted
-    FOR EACH STATEMENT EXECUTE FUNCTION ledger_check_transactions();
-
-CREATE FUNCTION ledger_check_transfers() RETURNS trigger
+CREATE OR REPLACE FUNCTION ledger_check_transfers() RETURNS trigger
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
     wrong record;
@@ -86,11 +91,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE TRIGGER ledger_check_transfers AFTER INSERT ON credit_transfers
-    REFERENCING NEW TABLE AS opened
-    FOR EACH STATEMENT EXECUTE FUNCTION ledger_check_transfers();
-
-CREATE FUNCTION ledger_check_wallets() RETURNS trigger
+CREATE OR REPLACE FUNCTION ledger_check_wallets() RETURNS trigger
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
     wrong record;
@@ -110,9 +111,13 @@ BEGIN
         END AS guard
     INTO wrong
     FROM was AS earlier
-    LEFT JOIN became AS later ON later.id = earlier.id
-    LEFT JOIN credit_transactions AS last
-      ON last.wallet_id = later.id AND last.sequence = later.sequence
+    LEFT JOIN LATERAL (
+        SELECT * FROM credit_wallets WHERE id = earlier.id OFFSET 0
+    ) AS later ON true
+    LEFT JOIN LATERAL (
+        SELECT id, balance_after FROM credit_transactions
+        WHERE wallet_id = later.id AND sequence = later.sequence OFFSET 0
+    ) AS last ON true
     WHERE later.id IS NULL
        OR later.user_id IS DISTINCT FROM earlier.user_id
        OR later.code IS DISTINCT FROM earlier.code
@@ -132,11 +137,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE TRIGGER ledger_check_wallets AFTER UPDATE ON credit_wallets
-    REFERENCING OLD TABLE AS was NEW TABLE AS became
-    FOR EACH STATEMENT EXECUTE FUNCTION ledger_check_wallets();
-
-CREATE FUNCTION ledger_check_new_wallet() RETURNS trigger
+CREATE OR REPLACE FUNCTION ledger_check_new_wallet() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     -- Prevents a wallet that begins with credits.
@@ -146,6 +147,3 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-
-CREATE TRIGGER ledger_check_new_wallet BEFORE INSERT ON credit_wallets
-    FOR EACH ROW EXECUTE FUNCTION ledger_check_new_wallet();
