@@ -107,7 +107,10 @@ _MEMBERS: dict[str, dict[str, str]] = {
     },
     "price-changed": {"price": "The price now, in credits."},
     "withdrawal-limit": {
-        "limit": "Which limit it is.",
+        "limit": (
+            "Which limit it is: minimum, maximum, daily or weekly of the coach,"
+            " daily_count, or system_daily or system_weekly of all together."
+        ),
         "allowed": "How many credits can be withdrawn now.",
     },
     "not-withdrawable": {

@@ -323,6 +323,11 @@ WITHDRAWAL_MINIMUM = env.amount("WITHDRAWAL_MINIMUM", default="0")
 WITHDRAWAL_MAXIMUM = env.amount("WITHDRAWAL_MAXIMUM", default="0")
 WITHDRAWAL_DAILY_CAP = env.amount("WITHDRAWAL_DAILY_CAP", default="0")
 WITHDRAWAL_WEEKLY_CAP = env.amount("WITHDRAWAL_WEEKLY_CAP", default="0")
+# Of all coaches together.
+WITHDRAWAL_SYSTEM_DAILY_CAP = env.amount("WITHDRAWAL_SYSTEM_DAILY_CAP", default="0")
+WITHDRAWAL_SYSTEM_WEEKLY_CAP = env.amount("WITHDRAWAL_SYSTEM_WEEKLY_CAP", default="0")
+# How many withdrawals of one coach in 24 hours.
+WITHDRAWAL_DAILY_COUNT = env.integer("WITHDRAWAL_DAILY_COUNT", default=0, minimum=0)
 WITHDRAWAL_FEE_RATE = env.rate("WITHDRAWAL_FEE_RATE", default="0")
 # In the payout's currency.
 WITHDRAWAL_FEE_FLAT = env.amount("WITHDRAWAL_FEE_FLAT", default="0")

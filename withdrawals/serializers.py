@@ -70,7 +70,10 @@ class WithdrawalQuoteParameters(QueryParameters):
 
 
 class WithdrawalLimitsOutput(serializers.Serializer[Any]):
-    """What may be withdrawn now, in credits; null where there is no such limit."""
+    """What may be withdrawn now, in credits; null where there is no such limit.
+
+    What is left within a day or a week counts the platform's own caps as well.
+    """
 
     minimum = CreditsField(read_only=True, allow_null=True)
     maximum = CreditsField(read_only=True, allow_null=True)
@@ -95,7 +98,12 @@ class WithdrawalQuoteOutput(serializers.Serializer[Any]):
     @extend_schema_field(WithdrawalLimitsOutput)
     def get_limits(self, quote: Any) -> dict[str, Any]:
         """Return what may be withdrawn now."""
-        limits = {**asdict(quote.limits), "withdrawable": quote.withdrawable}
+        limits = {
+            **asdict(quote.limits),
+            "daily_left": quote.limits.daily_allowed,
+            "weekly_left": quote.limits.weekly_allowed,
+            "withdrawable": quote.withdrawable,
+        }
         return dict(WithdrawalLimitsOutput(limits).data)
 
 

@@ -23,3 +23,10 @@ def work_on_payout(payout_id: str) -> None:
 def sweep(timestamp: int) -> None:
     """Find payouts that are due."""
     services.sweep(now=timezone.now())
+
+
+@app.periodic(cron="7 4 * * *")
+@app.task(name="withdrawals.reconcile", queueing_lock="withdrawals.reconcile")
+def reconcile(timestamp: int) -> None:
+    """Compare the last days' payouts with the gateway's, both ways."""
+    services.reconcile_daily(now=timezone.now())

@@ -12,9 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from credits_project import idempotency
+from credits_project import idempotency, retries
 from credits_project.exceptions import NotFound
 from credits_project.filters import read_parameters
+from credits_project.ids import new_id
 from credits_project.pagination import ListView
 from withdrawals import destinations, selectors, services
 from withdrawals.models import MethodKind, PayoutMethod, WithdrawalRequest
@@ -125,14 +126,17 @@ class WithdrawalList(ListView):
     )
     def post(self, request: Request) -> Response:
         """Take the credits out of the wallet, to be paid out."""
-        key = idempotency.key_of(request)
+        key = _key_of(request)
         body = WithdrawalInput(data=request.data)
         body.is_valid(raise_exception=True)
-        withdrawal = services.request_withdrawal(
-            user=request.user,
-            credits=body.validated_data["credits"],
-            payout_method_id=body.validated_data["payout_method"],
-            idempotency_key=key,
+        withdrawal = retries.run(
+            lambda: services.request_withdrawal(
+                user=request.user,
+                credits=body.validated_data["credits"],
+                payout_method_id=body.validated_data["payout_method"],
+                idempotency_key=key,
+            ),
+            find=lambda: _own(request).filter(idempotency_key=key).first(),
         )
         return idempotency.answer(withdrawal, _shown(request, withdrawal.pk))
 
@@ -162,21 +166,32 @@ class WithdrawalCancel(APIView):
     )
     def post(self, request: Request, withdrawal_id: uuid.UUID) -> Response:
         """Cancel a withdrawal that nobody has decided on; the credits come back."""
-        key = idempotency.key_of(request)
-        own = selectors.withdrawals_of(user=request.user)
-        if not own.filter(pk=withdrawal_id).exists():
+        key = _key_of(request)
+        if not _own(request).filter(pk=withdrawal_id).exists():
             raise _missing()
-        withdrawal = services.cancel_withdrawal(
-            withdrawal_id=withdrawal_id, actor=request.user, idempotency_key=key
+        withdrawal = retries.run(
+            lambda: services.cancel_withdrawal(
+                withdrawal_id=withdrawal_id, actor=request.user, idempotency_key=key
+            ),
+            find=lambda: _own(request).filter(pk=withdrawal_id, cancel_key=key).first(),
         )
         return idempotency.answer(
             withdrawal, _shown(request, withdrawal_id), status=status.HTTP_200_OK
         )
 
 
+def _key_of(request: Request) -> str:
+    # Where the client sent none it gets one that nobody else knows: should the
+    # connection be lost, what was done is found by it.
+    return idempotency.key_of(request) or str(new_id())
+
+
+def _own(request: Request) -> QuerySet[WithdrawalRequest]:
+    return selectors.withdrawals_of(user=request.user)
+
+
 def _shown(request: Request, withdrawal_id: uuid.UUID) -> Any:
-    withdrawals = selectors.withdrawals_of(user=request.user)
-    withdrawal = withdrawals.filter(pk=withdrawal_id).first()
+    withdrawal = _own(request).filter(pk=withdrawal_id).first()
     if withdrawal is None:
         raise _missing()
     return WithdrawalOutput(withdrawal).data

@@ -158,7 +158,7 @@ def test_a_mail_that_fails_is_no_error(
         method = add_method(make_coach())
 
     assert PayoutMethod.objects.filter(pk=method.pk).exists()
-    assert f"the owner of payout method {method.pk} was not told" in caplog.text
+    assert f"the owner was not told of payout method {method.pk}" in caplog.text
 
 
 def test_a_sealed_number_does_not_open_for_another_row(gateway):

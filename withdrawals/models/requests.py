@@ -216,6 +216,8 @@ class WithdrawalRequest(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(name="withdrawal_requests_by_user", fields=["user", "-id"]),
+            # What all coaches together have withdrawn lately.
+            models.Index(name="withdrawal_requests_by_time", fields=["requested_at"]),
             models.Index(
                 name="withdrawal_requests_open",
                 fields=["status", "requested_at"],

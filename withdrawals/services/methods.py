@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-import smtplib
 import uuid
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import send_mail
 from django.db import IntegrityError, transaction
-from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from credits_project.exceptions import InvalidInput, NotFound
 from payments.gateway import Destination
 from wallets.statements import constraint_of
-from withdrawals import destinations, encryption, numbers
+from withdrawals import destinations, encryption, notices, numbers
 from withdrawals.models import MethodKind, PayoutMethod
-
-logger = logging.getLogger(__name__)
 
 _ONCE_PER_USER = "withdrawals_payoutmethod_once_per_user"
 
@@ -100,7 +94,7 @@ def _keep(
                 reason="unique",
             ) from error
         raise
-    transaction.on_commit(partial(_tell_owner, method.pk))
+    transaction.on_commit(partial(notices.tell_of_method, method.pk), robust=True)
     return method
 
 
@@ -111,22 +105,3 @@ def _checked_name(name: str) -> str:
             "account_name", "The name of the account's holder has 2 to 200 characters."
         )
     return name
-
-
-def _tell_owner(method_id: uuid.UUID) -> None:
-    method = PayoutMethod.objects.select_related("user").get(pk=method_id)
-    if not method.user.email:
-        return
-    text = render_to_string(
-        "withdrawals/method_added.txt",
-        {"method": method, "site_url": settings.SITE_URL},
-    )
-    try:
-        send_mail("A payout method was added", text, None, [method.user.email])
-    except (OSError, smtplib.SMTPException) as error:
-        # The method is kept; a mail server that is down must not look like a refusal.
-        logger.warning(
-            "the owner of payout method %s was not told: %s",
-            method_id,
-            type(error).__name__,
-        )

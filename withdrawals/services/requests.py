@@ -6,6 +6,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 from django.db import transaction
@@ -19,7 +20,7 @@ from wallets.exceptions import InsufficientCredits, WalletFrozen
 from wallets.models import CreditTransfer, CreditWallet
 from wallets.services import Leg, TransactionType, post, wallet_id_of
 from wallets.system import system_wallet_id
-from withdrawals import encryption, policy, selectors
+from withdrawals import encryption, notices, policy, selectors
 from withdrawals.exceptions import NotWithdrawable, PayoutMethodNotUsable
 from withdrawals.models import PayoutMethod, WithdrawalRequest
 from withdrawals.services.approval import approve
@@ -65,7 +66,8 @@ def request_withdrawal(
 ) -> WithdrawalRequest:
     """Take `credits` of the user's earnings out of the wallet, to be paid out.
 
-    A small one (WITHDRAWAL_AUTO_APPROVE_BELOW) is approved at once.
+    The owner is told by mail. A small one (WITHDRAWAL_AUTO_APPROVE_BELOW) is approved
+    at once.
 
     Raises:
         PermissionDenied: the user may not withdraw.
@@ -101,6 +103,7 @@ def request_withdrawal(
     withdrawal.save(force_insert=True)
     if not withdrawal.approvals_required:
         approve(withdrawal, now=now)
+    transaction.on_commit(partial(notices.tell_of_use, withdrawal.pk), robust=True)
     return withdrawal
 
 
@@ -134,6 +137,7 @@ def _lock_and_check(
     Requests of one user queue up here, so what is read after it is exact.
     """
     wallet_id = wallet_id_of(user_id=user.pk)
+    policy.lock_system()
     # Both at once and by primary key, as `post` takes them: the coach's alone first
     # could deadlock with another transfer.
     wallets = (
