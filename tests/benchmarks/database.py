@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
@@ -31,7 +32,9 @@ def server() -> Iterator[None]:
     embedded_postgres.ensure_running(_DATA_DIR, tethered=True)
     try:
         os.environ.update(_SETTINGS)
-        os.environ["DATABASE_URL"] = url("postgres")
+        os.environ["DATABASE_URL"] = embedded_postgres.url(
+            _DATA_DIR, database="postgres"
+        )
         yield
     finally:
         embedded_postgres.stop(_DATA_DIR)
@@ -40,7 +43,7 @@ def server() -> Iterator[None]:
 
 def url(name: str) -> str:
     """Return the address of a database of the server."""
-    return embedded_postgres.url(_DATA_DIR, database=name)
+    return urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}"))
 
 
 def use(name: str) -> None:
