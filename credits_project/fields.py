@@ -110,15 +110,27 @@ class MetadataField(serializers.Field[dict[str, Any], Any, dict[str, Any], Any])
         return dict(value)
 
 
+# What a field of the kind is in JSON. DRF would take 7 for "7", and "7" for 7.
+_JSON_TYPES: tuple[tuple[type, type, str], ...] = (
+    (serializers.BooleanField, bool, "Must be a valid boolean."),
+    (serializers.IntegerField, int, "A valid integer is required."),
+    (serializers.CharField, str, "Not a valid string."),
+    (serializers.UUIDField, str, "Must be a valid UUID."),
+    (serializers.ChoiceField, str, "Not a valid string."),
+    (serializers.DateTimeField, str, "Not a valid string."),
+)
+
+
 class InputSerializer(serializers.Serializer[Any]):
-    """The form of a request's body. A field that it does not name is refused.
+    """The form of a request's body. What is of another type is refused, and so is a
+    field that it does not name.
 
     NUL and lone surrogates never get here: the parser refuses them anywhere.
     """
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the validated values; all that is wrong is reported at once."""
-        unknown = self._unknown(data)
+        unknown = {**self._of_other_types(data), **self._unknown(data)}
         try:
             values = super().to_internal_value(data)
         except ValidationError as error:
@@ -128,6 +140,18 @@ class InputSerializer(serializers.Serializer[Any]):
         if unknown:
             raise ValidationError(unknown)
         return values
+
+    def _of_other_types(self, data: Any) -> dict[str, list[ErrorDetail]]:
+        if not isinstance(data, Mapping):
+            return {}
+        return {
+            name: [ErrorDetail(detail, code="invalid")]
+            for name, field in self.fields.items()
+            for kind, json_type, detail in _JSON_TYPES
+            if isinstance(field, kind)
+            and (value := data.get(name)) is not None
+            and type(value) is not json_type
+        }
 
     def _unknown(self, data: Any) -> dict[str, list[ErrorDetail]]:
         if not isinstance(data, Mapping):

@@ -54,6 +54,15 @@ class QueryParameters(InputSerializer):
         """Return the fields under the names that clients use."""
         return {name.rstrip("_"): field for name, field in super().get_fields().items()}
 
+    def _of_other_types(self, data: Any) -> dict[str, list[ErrorDetail]]:
+        # All are texts here. DRF would take "yes", "on", "1" and more for true.
+        return {
+            name: [ErrorDetail("Must be true or false.", code="invalid")]
+            for name, field in self.fields.items()
+            if isinstance(field, serializers.BooleanField)
+            and data.get(name) not in (None, "true", "false")
+        }
+
 
 class Filters(QueryParameters):
     """Query parameters that narrow a list down."""

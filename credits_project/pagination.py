@@ -7,11 +7,19 @@ from typing import Any, NoReturn
 
 from django.core.exceptions import ValidationError
 from django.db import DataError
-from django.db.models import QuerySet
+from django.db.models import (
+    BigIntegerField,
+    Field,
+    IntegerField,
+    Model,
+    QuerySet,
+    SmallIntegerField,
+    UUIDField,
+)
 from rest_framework import generics
-from rest_framework.exceptions import NotFound
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
+from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from credits_project.filters import (
@@ -24,7 +32,13 @@ from credits_project.filters import (
 PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
 
-_CURSOR = re.compile(r"[A-Za-z0-9+/]{1,400}={0,2}")
+# What a position looks like by the kind of the field that the rows are ordered by.
+_POSITIONS: tuple[tuple[type[Field[Any, Any]], str], ...] = (
+    (UUIDField, "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+    (SmallIntegerField, "[0-9]{1,4}"),
+    (BigIntegerField, "[0-9]{1,18}"),
+    (IntegerField, "[0-9]{1,9}"),
+)
 
 
 class CursorPages(CursorPagination):
@@ -39,6 +53,8 @@ class CursorPages(CursorPagination):
     page_size_query_param = "limit"
     page_size_query_description = f"Rows per page, 1 to {MAX_PAGE_SIZE}."
     cursor_query_description = "Taken from `next` or `previous` of an earlier page."
+    # Set where a page is asked for: what a cursor of the list looks like.
+    _cursor = re.compile("")
 
     def get_ordering(
         self, request: Request, queryset: QuerySet[Any], view: APIView | None
@@ -55,6 +71,8 @@ class CursorPages(CursorPagination):
         Raises:
             InvalidParameters: the limit or the cursor is none of ours.
         """
+        ordering = self.get_ordering(request, queryset, view)
+        self._cursor = re.compile(cursor_pattern(queryset.model, ordering))
         try:
             return super().paginate_queryset(queryset, request, view)
         except (ValueError, TypeError, ValidationError, DataError) as error:
@@ -81,16 +99,24 @@ class CursorPages(CursorPagination):
         sent = request.query_params.getlist(self.cursor_query_param)
         if not sent:
             return None
-        # DRF's reading skips what is no base64, and takes nonsense for the first page.
-        if len(sent) > 1 or not _CURSOR.fullmatch(sent[0]):
+        match = self._cursor.fullmatch(sent[0]) if len(sent) == 1 else None
+        if match is None:
             _refuse_cursor()
-        try:
-            cursor: Cursor | None = super().decode_cursor(request)
-        except NotFound:
-            _refuse_cursor()
-        if cursor == Cursor(offset=0, reverse=False, position=None):
-            _refuse_cursor()
-        return cursor
+        position: Any = match["position"]
+        return Cursor(
+            offset=int(match["offset"]),
+            reverse=bool(match["reverse"]),
+            position=position,
+        )
+
+    def encode_cursor(self, cursor: Cursor) -> str:
+        """Return the address of the page that the cursor names."""
+        # Not base64 as DRF has it: in that, one cannot tell what is a cursor of ours.
+        text = f"{'r' if cursor.reverse else ''}{cursor.offset}"
+        if cursor.position is not None:
+            text += f".{cursor.position}"
+        assert self.base_url is not None, "the page was asked for at it"
+        return replace_query_param(self.base_url, self.cursor_query_param, text)
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         """Return the schema of a page of `schema`."""
@@ -109,6 +135,19 @@ class ListView(generics.ListAPIView[Any]):
     filter_backends = [AllowedFilters]
     filters: type[Filters] = NoFilters
     ordering: str | tuple[str, ...] = "-id"
+
+
+def cursor_pattern(model: type[Model], ordering: tuple[str, ...]) -> str:
+    """Return what cursors look like for rows of `model` in that order.
+
+    Whatever looks like it is one: `r` for backwards, how many rows to skip, and the
+    position after which the page begins.
+    """
+    field = model._meta.get_field(ordering[0].lstrip("-"))
+    position = next(
+        (pattern for kind, pattern in _POSITIONS if isinstance(field, kind)), ".{1,400}"
+    )
+    return f"^(?P<reverse>r?)(?P<offset>[0-9]{{1,4}})(\\.(?P<position>{position}))?$"
 
 
 def _invalid_cursor() -> InvalidParameters:

@@ -11,6 +11,7 @@ from typing import Any
 
 # What the members of that name are like, where their schema alone would say little.
 _WORDS: dict[str, Any] = {
+    "Idempotency-Key": "order-1",
     "account_name": "Grace Phiri",
     "account_number": "0991234567",
     "amount": "40.00",
@@ -18,7 +19,7 @@ _WORDS: dict[str, Any] = {
     "code": "max_decimal_places",
     "credits": "40.00",
     "currency": "MWK",
-    "cursor": "cD0w",
+    "cursor": "0",
     "description": "What every shop needs to know about its money.",
     "detail": "4.00 credits are required and 3.00 are available.",
     "email": "learner@example.com",
@@ -28,7 +29,7 @@ _WORDS: dict[str, Any] = {
     "limit": 50,
     "metadata": {"course": "01a20604-bb6d-7492-9008-d102243b555b"},
     "name": "Grace Phiri",
-    "next": "https://credits.example.com/api/v1/courses?cursor=cD0w",
+    "next": "https://credits.example.com/api/v1/courses?cursor=0.40",
     "note": "For the books",
     "previous": None,
     "rate": "90.0000",
@@ -71,6 +72,11 @@ def add(document: dict[str, Any]) -> None:
             }
         else:
             body["example"] = _example(schemas, schema)
+    for item in document["paths"].values():
+        for operation in item.values():
+            for parameter in operation.get("parameters", []):
+                name = parameter["name"]
+                parameter["example"] = _example(schemas, parameter["schema"], name)
 
 
 def _bodies(document: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -87,7 +87,7 @@ def refusals_of(
         slugs |= {"invalid-request", "payload-too-large", "unsupported-media-type"}
     if in_query or HEADER in names:
         slugs.add("invalid-request")
-    if "{" in path or "cursor" in names:
+    if "{" in path:
         slugs.add("not-found")
     if HEADER in names:
         slugs |= {"idempotency-key-reused", "request-in-progress"}

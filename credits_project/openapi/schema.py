@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.conf import settings
@@ -15,7 +16,7 @@ from rest_framework import serializers
 
 from credits_project.fields import MAX_NUMBER_LENGTH, TEXT, InputSerializer
 from credits_project.idempotency import HEADER
-from credits_project.pagination import MAX_PAGE_SIZE
+from credits_project.pagination import MAX_PAGE_SIZE, PAGE_SIZE, cursor_pattern
 
 KEY_PARAMETER = OpenApiParameter(
     HEADER,
@@ -78,9 +79,19 @@ class Schema(AutoSchema):
                     "type": "integer",
                     "minimum": 1,
                     "maximum": MAX_PAGE_SIZE,
-                    "default": 50,
+                    "default": PAGE_SIZE,
                 }
+            else:
+                parameter["schema"] = {"type": "string", "pattern": self._cursor()}
         return parameters
+
+    def _cursor(self) -> str:
+        view: Any = self.view
+        ordering = view.ordering
+        ordering = (ordering,) if isinstance(ordering, str) else tuple(ordering)
+        pattern = cursor_pattern(view.get_queryset().model, ordering)
+        # Names of groups are Python's.
+        return re.sub(r"\?P<\w+>", "", pattern)
 
     def _map_serializer_field(
         self, field: Any, direction: str, bypass_extensions: bool = False

@@ -160,6 +160,20 @@ def test_every_json_body_has_an_example_of_its_form(document):
     assert checked > 200
 
 
+def test_every_parameter_has_an_example_of_its_form(document):
+    checked = 0
+    for name, operation in documented(document).items():
+        for parameter in operation.get("parameters", []):
+            whole = {**parameter["schema"], "components": document["components"]}
+            errors = list(
+                jsonschema.Draft202012Validator(whole).iter_errors(parameter["example"])
+            )
+            assert errors == [], (name, parameter["name"])
+            checked += 1
+
+    assert checked > 40
+
+
 def test_signing_in_is_referred_to_at_its_own_document(document):
     url = document["externalDocs"]["url"]
 
