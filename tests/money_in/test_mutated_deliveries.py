@@ -1,0 +1,143 @@
+"""Spoiled deliveries by the thousand: no error, and no credit without a payment.
+
+MUTATED_DELIVERIES is how many, in two halves; MUTATED_SEED is what they are drawn from.
+Each goes in by the endpoint, and what is kept is processed as a worker does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import secrets
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from payments import gateway, services
+from payments.models import CreditPurchase, GatewayEvent
+from tests.factories import make_user
+from tests.money_in.mutations import Delivery, Mutator
+from tests.payments.buying import WEBHOOK, make_package, now_of
+from tests.payments.conftest import _simulator as _simulator
+from tests.payments.conftest import simulator as simulator
+from tests.simulator_process import SimulatorProcess
+from wallets.models import CreditTransfer
+
+DELIVERIES = int(os.environ.get("MUTATED_DELIVERIES") or 20_000)
+SEED = int(os.environ.get("MUTATED_SEED") or secrets.randbelow(2**32))
+_BATCH = 1000
+# Whatever is wrong with a delivery, the answer is one of these.
+_ANSWERS = {200, 400, 401, 413}
+
+
+@pytest.fixture
+def orders(committed: str, simulator: SimulatorProcess) -> dict[str, list[Any]]:
+    """Purchases by what the gateway knows of them."""
+    with connection.cursor() as cursor:
+        # What a crash would lose does not matter here.
+        cursor.execute("SET synchronous_commit = off")
+    package = make_package()
+
+    def start() -> CreditPurchase:
+        buyer = make_user("buyer")
+        return services.start_purchase(user=buyer, package_id=package.pk)
+
+    made: dict[str, list[Any]] = {
+        name: [start() for _ in range(5)] for name in ("unpaid", "failed", "paid")
+    }
+    for purchase in made["failed"]:
+        simulator.control.complete(purchase.tx_ref, "failed")
+    for purchase in made["paid"]:
+        simulator.control.complete(purchase.tx_ref)
+    return made
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """No warning for each of thousands that are refused."""
+    logging.disable(logging.WARNING)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("half", [0, 1])
+def test_no_spoiled_delivery_is_an_error_or_credits_what_is_not_paid(
+    half, orders, simulator
+):
+    seed = SEED + half
+    sys.stdout.write(f"\nMUTATED_DELIVERIES={DELIVERIES} MUTATED_SEED={SEED}\n")
+    names = [purchase.tx_ref for group in orders.values() for purchase in group]
+    mutator = Mutator(seed=seed, names=[*names, "nobody-s"])
+    client = Client(raise_request_exception=False)
+    kept: set[bytes] = set()
+    answers: Counter[str] = Counter()
+    processed = 0
+
+    for _ in range(DELIVERIES // 2 // _BATCH):
+        for delivery in (mutator.draw() for _ in range(_BATCH)):
+            status = _deliver(client, delivery)
+            answers[f"{delivery.kind.partition(',')[0]} {status}"] += 1
+            assert status in _ANSWERS, (seed, delivery)
+            assert (status == 401) == (not delivery.is_signed) or status == 413
+            if status == 200:
+                kept.add(delivery.body)
+        processed += _process(seed)
+        _no_credit_but_for_the_paid(orders)
+
+    assert {bytes(body) for body in _bodies()} == kept
+    # It reached what it is about: paid ones were credited, odd ones put aside.
+    assert {now_of(one).status for one in orders["paid"]} == {"paid"}
+    outcomes = Counter(GatewayEvent.objects.values_list("status", flat=True))
+    assert outcomes["processed"] > 0
+    assert outcomes["parked"] > 0
+    sys.stdout.write(f"{dict(sorted(answers.items()))}\n")
+    sys.stdout.write(f"{len(kept)} kept, {processed} processed: {dict(outcomes)}\n")
+
+
+def _deliver(client: Client, delivery: Delivery) -> int:
+    headers = {"Signature": delivery.signature} if delivery.signature else {}
+    answer = client.generic(
+        "POST",
+        WEBHOOK,
+        delivery.body,
+        headers=headers,
+        # Said here as well, as the client leaves it out where there is no body.
+        CONTENT_TYPE="application/json",
+    )
+    return int(answer.status_code)
+
+
+def _process(seed: int) -> int:
+    """Process, once, what has come in, as a worker does. Return how many.
+
+    Of those that read the same to the last field, one is processed.
+    """
+    fresh = GatewayEvent.objects.filter(attempts=0)
+    by_reading = {_reading(body): pk for pk, body in fresh.values_list("pk", "body")}
+    for pk in by_reading.values():
+        event = services.process_event(event_id=pk)
+        assert event.attempts == 1, (seed, bytes(event.body))
+        assert event.outcome, (seed, bytes(event.body))
+    fresh.update(attempts=1)
+    return len(by_reading)
+
+
+def _reading(body: bytes | memoryview) -> str:
+    return repr(dataclasses.replace(gateway.parse_event(bytes(body)), raw={}))
+
+
+def _no_credit_but_for_the_paid(orders: dict[str, list[Any]]) -> None:
+    paid = {f"purchase:{purchase.pk}" for purchase in orders["paid"]}
+    credited = CreditTransfer.objects.values_list("key", flat=True)
+    assert set(credited) <= paid
+
+
+def _bodies() -> Iterator[Any]:
+    return GatewayEvent.objects.values_list("body", flat=True).iterator()
