@@ -16,6 +16,7 @@ from credits_project.exceptions import (
 )
 from tests.factories import balance_of, make_staff
 from tests.withdrawals.people import add_method, fresh, make_approved, request
+from tests.withdrawals.test_console import act, console
 from tests.withdrawals.test_guards import refused_by
 from wallets.exceptions import InsufficientCredits
 from wallets.models import CreditWallet
@@ -313,3 +314,47 @@ def test_what_was_given_back_by_a_case_can_be_withdrawn_again(gateway):
     again = request(coach, "100.00", add_method(coach, "0981234567"))
 
     assert again.credits == Decimal("100.00")
+
+
+def test_staff_settle_a_case_on_its_page(gateway):
+    payout = ended(gateway, "success")
+    gateway.settle(payout.charge_id, "failed")
+    hear(payout)
+    case = case_of(payout)
+    client = console(make_staff("finance"))
+
+    page = act(client, "settle", case).content.decode()
+    assert "give the credits back" in page
+    assert "the credits are gone" not in page
+    assert case_of(payout) == case
+
+    answer = act(
+        client,
+        "settle",
+        case,
+        confirmed="yes",
+        reason="Seen at the bank.",
+        resolution="given_back",
+    )
+
+    assert "give the credits back." in answer.content.decode()
+    assert balance_of(payout.withdrawal.user) == Decimal("100.00")
+    assert "Choose open cases" in act(client, "settle", case).content.decode()
+
+
+def test_a_refusal_to_settle_is_told(gateway):
+    payout = ended(gateway, "success")
+    gateway.settle(payout.charge_id, "failed")
+    hear(payout)
+
+    answer = act(
+        console(make_staff("finance")),
+        "settle",
+        case_of(payout),
+        confirmed="yes",
+        reason="Seen.",
+        resolution="paid",
+    )
+
+    assert "does not exist" in answer.content.decode()
+    assert case_of(payout)

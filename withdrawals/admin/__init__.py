@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from withdrawals.admin import payouts, withdrawals
+from withdrawals.admin import cases, payouts, withdrawals
 
-__all__ = ["payouts", "withdrawals"]
+__all__ = ["cases", "payouts", "withdrawals"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin, messages
@@ -19,6 +19,7 @@ from credits_project.console import (
     person,
 )
 from credits_project.exceptions import DomainError
+from payments.gateway import GatewayUnavailable
 from withdrawals import services
 from withdrawals.admin.numbers import NumberAdmin
 from withdrawals.models import (
@@ -28,6 +29,9 @@ from withdrawals.models import (
     PayoutRate,
     PayoutSwitch,
 )
+
+# More lines than this are read with `reconcile_gateway`.
+_LINES_MAX: Final = 50
 
 
 @admin.register(PayoutMethod)
@@ -58,7 +62,7 @@ class AttemptInline(ReadOnlyInline):
     """The exchanges with the gateway about a payout."""
 
     model = PayoutAttempt
-    fields = ("created_at", "kind", "outcome", "http_status", "response")
+    fields = ("created_at", "kind", "outcome", "http_status", "request", "response")
     readonly_fields = fields
     ordering = ("id",)
 
@@ -141,9 +145,16 @@ class PayoutRateAdmin(ModelAdmin):
 class PayoutSwitchAdmin(ReadOnlyAdmin):
     """The one switch that stops all payouts."""
 
-    list_display = ("__str__", "frozen_at", "reason", "changed_by")
+    list_display = (
+        "__str__",
+        "frozen_at",
+        "reason",
+        "changed_by",
+        "needs_reconciling",
+        "reconciled_at",
+    )
     list_select_related = ("changed_by",)
-    actions = ("freeze", "unfreeze")
+    actions = ("freeze", "unfreeze", "reconcile")
 
     def has_freeze_permission(self, request: HttpRequest) -> bool:
         """Return whether the caller may stop all payouts."""
@@ -160,6 +171,28 @@ class PayoutSwitchAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[PayoutSwitch]
     ) -> HttpResponse | None:
         return self._turn(request, queryset, services.unfreeze_payouts, "unfreeze")
+
+    @admin.action(
+        description="Compare all payouts with the gateway", permissions=["freeze"]
+    )
+    def reconcile(
+        self, request: HttpRequest, queryset: QuerySet[PayoutSwitch]
+    ) -> HttpResponse | None:
+        title = "Compare all payouts with the gateway"
+        reason = ask_for_reason(
+            self, request, queryset, action="reconcile", title=title
+        )
+        if isinstance(reason, HttpResponse):
+            return reason
+        try:
+            lines = services.reconcile_all(actor=request.user, reason=reason)
+        except (DomainError, GatewayUnavailable) as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return None
+        for line in lines[:_LINES_MAX]:
+            self.message_user(request, line.capitalize(), messages.WARNING)
+        self.message_user(request, f"Compared: {len(lines)} difference(s).")
+        return None
 
     def _turn(
         self,

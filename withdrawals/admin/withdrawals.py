@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from credits_project.console import ask_for_reason, person
 from credits_project.exceptions import DomainError
 from withdrawals import services
+from withdrawals.admin import batches
 from withdrawals.admin.numbers import NumberAdmin
 from withdrawals.models import WithdrawalRequest
 
@@ -49,13 +50,21 @@ class WithdrawalRequestAdmin(NumberAdmin):
         "to",
         "account_name",
         "approvals",
+        "waits_for",
     )
     list_filter = ("status", FlaggedFilter, "kind", "requested_at")
-    list_select_related = ("user", "decided_by", "second_decided_by")
+    list_select_related = ("user", "decided_by", "second_decided_by", "payout")
     search_fields = ("id", "user__email", "user__username", "payout__charge_id")
     search_help_text = "Id, e-mail or user name of the coach, or charge id"
     ordering = ("-id",)
-    actions = ("approve", "reject", "cancel", "confirm_not_sent", "clear_flag")
+    actions = (
+        "approve",
+        "approve_batch",
+        "reject",
+        "cancel",
+        "confirm_not_sent",
+        "clear_flag",
+    )
 
     @admin.display(description="coach", ordering="user__email")
     def coach(self, withdrawal: WithdrawalRequest) -> str:
@@ -74,6 +83,11 @@ class WithdrawalRequestAdmin(NumberAdmin):
         given = [withdrawal.decided_by_id, withdrawal.second_decided_by_id]
         count = sum(decided is not None for decided in given)
         return f"{count} of {withdrawal.approvals_required}"
+
+    @admin.display(description="waits for")
+    def waits_for(self, withdrawal: WithdrawalRequest) -> str:
+        payout = getattr(withdrawal, "payout", None)
+        return payout.note if payout is not None and payout.ended_at is None else ""
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         """Return whether the caller may decide on withdrawals."""
@@ -100,6 +114,14 @@ class WithdrawalRequestAdmin(NumberAdmin):
                     f" to {withdrawal.destination_name} {withdrawal.masked_number}."
                 )
                 self.message_user(request, text, messages.SUCCESS)
+
+    @admin.action(
+        description="Approve and pay out many, after a preview", permissions=["decide"]
+    )
+    def approve_batch(
+        self, request: HttpRequest, queryset: QuerySet[WithdrawalRequest]
+    ) -> HttpResponse | None:
+        return batches.approve(self, request, queryset)
 
     @admin.action(
         description="Reject and give the credits back", permissions=["decide"]

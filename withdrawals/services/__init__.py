@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from withdrawals.services.batches import approve_batch, preview_batch
 from withdrawals.services.cases import settle_case
 from withdrawals.services.decisions import (
     approve_withdrawal,
@@ -31,6 +32,7 @@ from withdrawals.services.switch import freeze_payouts, unfreeze_payouts
 __all__ = [
     "add_payout_method",
     "add_payout_rate",
+    "approve_batch",
     "approve_withdrawal",
     "cancel_withdrawal",
     "clear_flag",
@@ -38,6 +40,7 @@ __all__ = [
     "freeze_payouts",
     "handle_payout_event",
     "look_up_payout",
+    "preview_batch",
     "quote",
     "reconcile_all",
     "reconcile_daily",

@@ -43,17 +43,11 @@ def approve_withdrawal(
         WithdrawalRequest.DoesNotExist: there is no such withdrawal.
     """
     withdrawal = locked(withdrawal_id)
-    check_decider(withdrawal, actor)
-    if _Status.APPROVED not in withdrawal.TRANSITIONS[_Status(withdrawal.status)]:
-        raise InvalidTransition(current=withdrawal.status, wanted=_Status.APPROVED)
+    check_approver(withdrawal, actor)
     is_last = True
     if withdrawal.decided_by_id is None:
         withdrawal.decided_by = actor
         is_last = withdrawal.approvals_required < 2
-    elif withdrawal.decided_by_id == actor.pk:
-        raise PermissionDenied("A second person has to approve this withdrawal.")
-    elif not approvals.stands(withdrawal):
-        raise ApprovalVoid
     else:
         withdrawal.second_decided_by = actor
     note = _checked_text(note, field="note")
@@ -198,6 +192,23 @@ def check_decider(withdrawal: WithdrawalRequest, actor: Any) -> None:
         raise PermissionDenied("You may not decide on withdrawals.")
     if actor.pk in {withdrawal.user_id, withdrawal.requested_by_id}:
         raise PermissionDenied("Nobody decides on a withdrawal of their own.")
+
+
+def check_approver(withdrawal: WithdrawalRequest, actor: Any) -> None:
+    """Refuse whoever may not approve this withdrawal as it is now.
+
+    Raises:
+        PermissionDenied, ApprovalVoid, InvalidTransition: see `approve_withdrawal`.
+    """
+    check_decider(withdrawal, actor)
+    if _Status.APPROVED not in withdrawal.TRANSITIONS[_Status(withdrawal.status)]:
+        raise InvalidTransition(current=withdrawal.status, wanted=_Status.APPROVED)
+    if withdrawal.decided_by_id is None:
+        return
+    if withdrawal.decided_by_id == actor.pk:
+        raise PermissionDenied("A second person has to approve this withdrawal.")
+    if not approvals.stands(withdrawal):
+        raise ApprovalVoid
 
 
 def required_reason(reason: str) -> str:
