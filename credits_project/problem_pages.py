@@ -80,6 +80,8 @@ _ADVICE = {
     "already-enrolled": "Nothing is left to do: the course is open to the learner.",
     "course-not-available": "Choose another course.",
     "own-course": "A coach cannot enroll in a course of their own.",
+    "own-wallet": "Name somebody else.",
+    "payout-method-exists": "Use the one that is there.",
     "price-changed": "Show the new `price`, and enroll again at it if it is agreeable.",
     "withdrawal-limit": "Withdraw no more than `allowed`, or wait until it is more.",
     "not-withdrawable": "Withdraw at most `withdrawable`: only earnings can be.",
@@ -105,6 +107,8 @@ _MEMBERS: dict[str, dict[str, str]] = {
         "available": "Credits that can be spent now.",
         "required": "Credits that the request needs.",
     },
+    "own-wallet": {"errors": "Which part of the body names the same user."},
+    "payout-method-exists": {"errors": "Which part of the body is not new."},
     "price-changed": {"price": "The price now, in credits."},
     "withdrawal-limit": {
         "limit": (

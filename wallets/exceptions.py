@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from credits_project.exceptions import DomainError
+from credits_project.exceptions import DomainError, InvalidInput, NotFound
 
 
 class InsufficientCredits(DomainError):
@@ -22,6 +22,18 @@ class InsufficientCredits(DomainError):
         )
 
 
+class OwnWallet(InvalidInput):
+    """Who would pay is who would be paid."""
+
+    code = "own-wallet"
+    title = "The credits are in this wallet already."
+    status = 409
+
+    def __init__(self, field: str) -> None:
+        """Refuse the user whom `field` names."""
+        super().__init__(field, "Nobody can transfer credits to themselves.")
+
+
 class WalletFrozen(DomainError):
     """A frozen wallet would have to pay."""
 
@@ -33,6 +45,16 @@ class WalletFrozen(DomainError):
         super().__init__(
             "The wallet is frozen: it can receive credits and pays none."
             " Please contact support."
+        )
+
+
+class NoSuchPeriod(NotFound):
+    """The period ends before it begins."""
+
+    def __init__(self) -> None:
+        detail = "The period must not end before it begins."
+        super().__init__(
+            detail, errors=[{"pointer": "?to", "code": "invalid", "detail": detail}]
         )
 
 

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from credits_project.fields import CreditsField, InputSerializer, MetadataField
 from credits_project.filters import Filters, QueryParameters
 from credits_project.money import CENT
+from wallets.exceptions import NoSuchPeriod
 from wallets.models import CreditTransaction, CreditTransfer
 from wallets.periods import EndField, StartField
 from wallets.services.transfers import TRANSFER_TYPES
@@ -140,7 +141,5 @@ class StatementParameters(QueryParameters):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a period that ends before it begins."""
         if "from" in attrs and "to" in attrs and attrs["from"] > attrs["to"]:
-            raise serializers.ValidationError(
-                {"to": "The period must not end before it begins."}
-            )
+            raise NoSuchPeriod
         return attrs

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from credits_project.exceptions import DomainError
+from credits_project.exceptions import DomainError, InvalidInput
 
 Limit = Literal[
     "minimum",
@@ -69,6 +69,21 @@ class PayoutMethodNotUsable(DomainError):
         moment = usable_from.isoformat().replace("+00:00", "Z")
         super().__init__(
             f"The payout method can be used from {moment}.", usable_from=moment
+        )
+
+
+class PayoutMethodExists(InvalidInput):
+    """The account is one of the user's payout methods already."""
+
+    code = "payout-method-exists"
+    title = "This is one of your payout methods already."
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__(
+            "account_number",
+            "This account is one of your payout methods already.",
+            reason="unique",
         )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from django.views.decorators.debug import sensitive_variables
 
-from credits_project.exceptions import InvalidInput
+from credits_project.exceptions import InvalidInput, UnknownReference
 from payments.gateway import Destination
 from withdrawals.models import MethodKind
 
@@ -25,7 +25,8 @@ def normalized(text: str, *, destination: Destination) -> str:
     Phones are taken as 0991234567, 991234567, 265991234567 or +265991234567.
 
     Raises:
-        InvalidInput: it is no number that the destination could have.
+        InvalidInput: it is no number of an account.
+        UnknownReference: it is one of another operator.
     """
     if destination.kind.value == MethodKind.BANK.value:
         if not _BANK.fullmatch(text):
@@ -38,7 +39,7 @@ def normalized(text: str, *, destination: Destination) -> str:
     prefixes = _prefixes(destination)
     if not number.startswith(prefixes):
         starts = " or ".join(f"0{prefix}" for prefix in prefixes)
-        raise InvalidInput(
+        raise UnknownReference(
             _FIELD, f"A number of {destination.name} begins with {starts}."
         )
     return number

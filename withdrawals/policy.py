@@ -16,7 +16,6 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet, Sum
 
-from credits_project.exceptions import InvalidInput
 from credits_project.money import CENT, MAX_CREDITS, ZERO, positive_amount, split_fee
 from withdrawals.exceptions import Limit, PayoutRateMissing, WithdrawalLimit
 from withdrawals.models import PayoutRate, WithdrawalRequest
@@ -76,15 +75,17 @@ def terms_of(credits: Decimal, *, now: datetime) -> Terms:
     """Return what `credits` would pay out at the rate in effect at `now`.
 
     Raises:
-        InvalidInput: not an amount above zero, or one beyond all sums of money.
-        WithdrawalLimit: the fee would leave less than one kwacha.
+        InvalidInput: not an amount above zero.
+        WithdrawalLimit: the fee would leave less than one kwacha, or the amount is
+            beyond all sums of money.
         PayoutRateMissing: no rate is in effect.
     """
     credits = positive_amount(credits, field="credits")
     rate = _rate(now)
     gross = (credits * rate).quantize(CENT, rounding=ROUND_DOWN)
     if gross >= MAX_CREDITS:
-        raise InvalidInput("credits", "The amount is too large.", reason="max_value")
+        most = ((MAX_CREDITS - CENT) / rate).quantize(CENT, rounding=ROUND_DOWN)
+        raise WithdrawalLimit(limit="maximum", allowed=most)
     _, rest = split_fee(gross, fee_rate=settings.WITHDRAWAL_FEE_RATE)
     # What rounding down leaves over is part of the fee.
     net = (rest - settings.WITHDRAWAL_FEE_FLAT).quantize(_KWACHA, rounding=ROUND_DOWN)

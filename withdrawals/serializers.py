@@ -31,10 +31,30 @@ class DestinationsOutput(serializers.Serializer[Any]):
 class PayoutMethodInput(InputSerializer):
     """Where one's earnings shall be sent."""
 
+    # What `services.add_payout_method` takes, for the document.
+    json_schema = {
+        "oneOf": [
+            {
+                "properties": {
+                    "kind": {"const": "mobile_money"},
+                    "account_number": {
+                        "pattern": "^([+]?265|0)?(9[89]|8[89])[0-9]{7}$",
+                    },
+                }
+            },
+            {
+                "properties": {
+                    "kind": {"const": "bank"},
+                    "account_number": {"pattern": "^[0-9]{5,20}$"},
+                }
+            },
+        ]
+    }
+
     kind = serializers.ChoiceField(choices=MethodKind.choices)
     # The operator's or bank's id, as /payout-destinations shows it.
     destination = serializers.CharField(max_length=100)
-    account_name = serializers.CharField(max_length=200)
+    account_name = serializers.CharField(max_length=200, help_text="Two letters or more.")
     account_number = serializers.CharField(max_length=30)
 
 

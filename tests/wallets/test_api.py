@@ -215,7 +215,7 @@ def test_a_statement_that_ends_before_it_begins_is_refused():
         "/api/v1/wallet/statement?from=2026-02-02&to=2026-01-01"
     )
 
-    assert answer.status_code == 400
+    assert answer.status_code == 404
     assert problem(answer)["errors"] == [
         {
             "pointer": "?to",

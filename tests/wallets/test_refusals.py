@@ -215,6 +215,7 @@ def test_bad_input_is_refused_by_field_reason_and_text(
         ask(cast)
 
     kind = ("not-found", 404) if code == "does_not_exist" else ("invalid-request", 400)
+    kind = ("own-wallet", 409) if detail == THEMSELVES else kind
     assert (refusal.value.code, refusal.value.status) == kind
     assert refusal.value.extra == {
         "errors": [{"pointer": f"#/{field}", "code": code, "detail": detail}]

@@ -135,12 +135,6 @@ def test_anothers_method_is_not_found(gateway):
             "invalid",
             "A phone number looks like 0991234567.",
         ),
-        (
-            {"account_number": "0881234567"},
-            "account_number",
-            "invalid",
-            "A number of Airtel Money begins with 099 or 098.",
-        ),
         ({"kind": "cash"}, "kind", "invalid_choice", '"cash" is not a valid choice.'),
         ({"user": 1}, "user", "unknown", "This field is not known."),
         (
@@ -159,6 +153,31 @@ def test_a_method_that_cannot_be_is_refused(gateway, change, field, code, detail
     assert answer.status_code == 400
     assert without_detail(problem(answer)) == problem_of_field(field, code, detail)
     assert not PayoutMethod.objects.exists()
+
+
+def test_a_number_of_another_operator_is_not_found_at_this_one(gateway):
+    other = {**METHOD, "account_number": "0881234567"}
+
+    answer = post(make_coach(), "/payout-methods", other)
+
+    assert answer.status_code == 404
+    assert problem(answer)["errors"] == [
+        {
+            "pointer": "#/account_number",
+            "code": "does_not_exist",
+            "detail": "A number of Airtel Money begins with 099 or 098.",
+        }
+    ]
+
+
+def test_an_account_is_added_once(gateway):
+    coach = make_coach()
+    post(coach, "/payout-methods", METHOD)
+
+    answer = post(coach, "/payout-methods", METHOD)
+
+    assert answer.status_code == 409
+    assert problem(answer)["type"] == "/problems/payout-method-exists"
 
 
 def test_a_destination_that_does_not_exist_is_not_found(gateway):

@@ -329,8 +329,10 @@ def test_an_amount_beyond_all_money_is_refused(settings):
     coach = make_earning_coach()
     set_rate("999999")
 
-    with pytest.raises(InvalidInput, match="too large"):
+    with pytest.raises(WithdrawalLimit) as refusal:
         services.quote(user=coach, credits=Decimal("999999999999.99"))
+
+    assert refusal.value.extra == {"limit": "maximum", "allowed": "1000000.99"}
 
 
 def test_a_rate_is_in_effect_from_its_moment_on(gateway):

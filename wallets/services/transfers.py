@@ -14,7 +14,7 @@ from credits_project import audit, idempotency
 from credits_project.exceptions import InvalidInput, UnknownReference
 from credits_project.ids import new_id
 from credits_project.money import checked_amount, positive_amount
-from wallets.exceptions import TransferKeyReused
+from wallets.exceptions import OwnWallet, TransferKeyReused
 from wallets.models import CreditTransaction, CreditTransfer
 from wallets.services.opening import wallet_id_of
 from wallets.services.posting import Leg, post
@@ -59,7 +59,8 @@ def transfer_credits(
 
     Raises:
         InsufficientCredits, WalletFrozen, TransferKeyReused: see `post`.
-        InvalidInput: a bad amount or type, or one user on both sides.
+        InvalidInput: a bad amount or type.
+        OwnWallet: one user on both sides.
         UnknownReference: an unknown user.
     """
     amount = positive_amount(amount)
@@ -73,7 +74,7 @@ def transfer_credits(
     if key is not None:
         _check_key(key)
     if from_user_id == to_user_id:
-        raise InvalidInput("to_user_id", "Nobody can transfer credits to themselves.")
+        raise OwnWallet("to_user_id")
     source = _wallet_of_user(from_user_id, field="from_user_id")
     target = _wallet_of_user(to_user_id, field="to_user_id")
     transfer = post(
@@ -111,7 +112,7 @@ def send_credits(
     if target is None:
         raise UnknownReference("to", "No user has this address.")
     if target.pk == sender.pk:
-        raise InvalidInput("to", "Nobody can transfer credits to themselves.")
+        raise OwnWallet("to")
     return transfer_credits(
         from_user_id=sender.pk,
         to_user_id=target.pk,

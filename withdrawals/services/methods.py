@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import timedelta
 from functools import partial
@@ -16,9 +17,11 @@ from credits_project.exceptions import InvalidInput, NotFound
 from payments.gateway import Destination
 from wallets.statements import constraint_of
 from withdrawals import destinations, encryption, notices, numbers
+from withdrawals.exceptions import PayoutMethodExists
 from withdrawals.models import MethodKind, PayoutMethod
 
 _ONCE_PER_USER = "withdrawals_payoutmethod_once_per_user"
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f]")
 
 
 @sensitive_variables("account_number", "number")
@@ -36,7 +39,9 @@ def add_payout_method(
         account_number: see `numbers.normalized`.
 
     Raises:
-        InvalidInput: money cannot be sent there, or the user already has it.
+        InvalidInput: it is no name or number of an account.
+        UnknownReference: money cannot be sent there.
+        PayoutMethodExists: the user already has it.
         GatewayUnavailable: the gateway's destinations cannot be learned.
     """
     if kind not in MethodKind.values:
@@ -88,20 +93,17 @@ def _keep(
             method.save(force_insert=True)
     except IntegrityError as error:
         if constraint_of(error) == _ONCE_PER_USER:
-            raise InvalidInput(
-                "account_number",
-                "This account is one of your payout methods already.",
-                reason="unique",
-            ) from error
+            raise PayoutMethodExists from error
         raise
     transaction.on_commit(partial(notices.tell_of_method, method.pk), robust=True)
     return method
 
 
 def _checked_name(name: str) -> str:
-    name = " ".join(name.split())
-    if not 2 <= len(name) <= 200 or not name.isprintable():
+    squeezed = " ".join(name.split())
+    if not 2 <= len(squeezed) <= 200 or _CONTROL.search(name):
         raise InvalidInput(
             "account_name", "The name of the account's holder has 2 to 200 characters."
         )
-    return name
+    # What could hide or turn around what stands beside it, where staff read it.
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in squeezed)
