@@ -14,6 +14,12 @@ from credits_project.money import CENT
 from withdrawals.models import MethodKind, PayoutMethod, WithdrawalRequest
 
 
+# Two characters or more that are neither blank nor control characters.
+_CONTROL = "\\x00-\\x1f\\x7f-\\x9f"
+_BLANK = "\\x20\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
+_NAME = f"^([^{_CONTROL}]*[^{_CONTROL}{_BLANK}]){{2}}[^{_CONTROL}]*$"
+
+
 class DestinationOutput(serializers.Serializer[Any]):
     """An operator or a bank."""
 
@@ -33,6 +39,7 @@ class PayoutMethodInput(InputSerializer):
 
     # What `services.add_payout_method` takes, for the document.
     json_schema = {
+        "allOf": [{"properties": {"account_name": {"pattern": _NAME}}}],
         "oneOf": [
             {
                 "properties": {
@@ -54,7 +61,7 @@ class PayoutMethodInput(InputSerializer):
     kind = serializers.ChoiceField(choices=MethodKind.choices)
     # The operator's or bank's id, as /payout-destinations shows it.
     destination = serializers.CharField(max_length=100)
-    account_name = serializers.CharField(max_length=200, help_text="Two letters or more.")
+    account_name = serializers.CharField(max_length=200)
     account_number = serializers.CharField(max_length=30)
 
 

@@ -106,4 +106,6 @@ def _checked_name(name: str) -> str:
             "account_name", "The name of the account's holder has 2 to 200 characters."
         )
     # What could hide or turn around what stands beside it, where staff read it.
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in squeezed)
+    return "".join(
+        c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in squeezed
+    )
