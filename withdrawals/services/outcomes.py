@@ -277,7 +277,10 @@ def _act_on_witnesses(
         end_as_not_sent(withdrawal, payout, claim, note=note)
         return
     payout.note = note
-    steps.again(payout, now=claim.now, pauses=steps.FLAGGED)
+    # Where they agree staff have to decide. A witness that was out of order, or says
+    # something else than the other, may know better in a moment.
+    pauses = steps.FLAGGED if agree else steps.SOON
+    steps.again(payout, now=claim.now, pauses=pauses)
     flag(withdrawal, note)
 
 
