@@ -13,8 +13,6 @@ from payments.simulator.wire import Refused, Reply, Request, failure, success
 
 Handler = Callable[[Engine, Request, str], Reply]
 
-_PER_PAGE = 10
-
 
 def start_payment(engine: Engine, request: Request, _: str) -> Reply:
     """Answer `POST /payment`."""
@@ -115,7 +113,8 @@ def payout_details(engine: Engine, _: Request, charge_id: str) -> Reply:
 def payout_list(engine: Engine, request: Request, _: str) -> Reply:
     """Answer `GET /direct-charge/payouts`, newest first."""
     number = _positive(request.query.get("page"), default=1)
-    length = min(_positive(request.query.get("per_page"), default=_PER_PAGE), 100)
+    default = engine.options.payouts_per_page
+    length = min(_positive(request.query.get("per_page"), default=default), 100)
     rows, count = engine.store.page("payout", number=number, length=length)
     pages = max((count + length - 1) // length, 1)
     next_url = f"{engine.public_url}/direct-charge/payouts?page={number + 1}"

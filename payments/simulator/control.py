@@ -20,6 +20,7 @@ _CHANGEABLE = {
     "retry_seconds": float,
     "session_seconds": float,
     "mode": str,
+    "payouts_per_page": int,
 }
 
 

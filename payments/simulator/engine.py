@@ -38,6 +38,8 @@ class Options:
     session_seconds: float = 3600.0
     balance: Decimal = Decimal(1_000_000)
     fee_rate: Decimal = Decimal("0.03")
+    # Rows of a page of the list of payouts, where the request does not say.
+    payouts_per_page: int = 10
 
 
 class Scheduler:
