@@ -598,5 +598,5 @@ def test_no_answer_holds_a_full_number(gateway):
         post(coach, "/payout-methods", METHOD),
     ]
 
-    assert answers[-1].status_code == 400
+    assert answers[-1].status_code == 409
     assert not any("991234567" in answer.content.decode() for answer in answers)
