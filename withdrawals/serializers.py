@@ -13,7 +13,6 @@ from credits_project.filters import QueryParameters
 from credits_project.money import CENT
 from withdrawals.models import MethodKind, PayoutMethod, WithdrawalRequest
 
-
 # Two characters or more that are neither blank nor control characters.
 _CONTROL = "\\x00-\\x1f\\x7f-\\x9f"
 _BLANK = "\\x20\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
@@ -55,7 +54,7 @@ class PayoutMethodInput(InputSerializer):
                     "account_number": {"pattern": "^[0-9]{5,20}$"},
                 }
             },
-        ]
+        ],
     }
 
     kind = serializers.ChoiceField(choices=MethodKind.choices)

@@ -8,7 +8,7 @@ from typing import Any
 from drf_spectacular.generators import SchemaGenerator
 
 from credits_project.idempotency import HEADER, REPLAY_HEADER
-from credits_project.openapi import by_hand, examples, problems, refusals
+from credits_project.openapi import by_hand, examples, links, problems, refusals
 from credits_project.openapi.schema import JSON
 
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -59,6 +59,7 @@ def complete(
         for method in METHODS:
             if operation := item.get(method):
                 _complete_operation(path, method, operation)
+    links.add(result)
     examples.add(result)
     return result
 

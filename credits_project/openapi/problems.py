@@ -34,7 +34,17 @@ _FACTS: dict[str, dict[str, Any]] = {
 }
 _LIMIT: dict[str, dict[str, Any]] = {
     "payload-too-large": {"type": "integer", "minimum": 1},
-    "withdrawal-limit": {"enum": ["minimum", "maximum", "daily", "weekly"]},
+    "withdrawal-limit": {
+        "enum": [
+            "minimum",
+            "maximum",
+            "daily",
+            "weekly",
+            "daily_count",
+            "system_daily",
+            "system_weekly",
+        ]
+    },
 }
 # Facts that do not stand in every occurrence.
 _OPTIONAL = {("unavailable", "outcome"), ("not-found", "errors")}

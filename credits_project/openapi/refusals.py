@@ -7,7 +7,7 @@ that it calls, and compares.
 from __future__ import annotations
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
-    "add_payout_method": ("gateway-unavailable", "not-found"),
+    "add_payout_method": ("gateway-unavailable", "not-found", "payout-method-exists"),
     "cancel_withdrawal": ("invalid-transition",),
     "courses_enroll": (
         "already-enrolled",
@@ -43,8 +43,19 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
         "wallet-frozen",
         "withdrawal-limit",
     ),
-    "rpc_transfer_credits": ("insufficient-credits", "not-found", "wallet-frozen"),
+    "rpc_transfer_credits": (
+        "insufficient-credits",
+        "not-found",
+        "own-wallet",
+        "wallet-frozen",
+    ),
     "start_purchase": ("gateway-unavailable", "invalid-transition", "not-found"),
-    "transfer_create": ("insufficient-credits", "not-found", "wallet-frozen"),
+    "transfer_create": (
+        "insufficient-credits",
+        "not-found",
+        "own-wallet",
+        "wallet-frozen",
+    ),
+    "wallet_statement": ("not-found",),
     "withdrawal_quote": ("payout-rate-missing", "withdrawal-limit"),
 }

@@ -20,7 +20,12 @@ from credits_project.pagination import MAX_PAGE_SIZE, PAGE_SIZE, cursor_pattern
 
 KEY_PARAMETER = OpenApiParameter(
     HEADER,
-    {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
+    {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        "pattern": "^[\\x21-\\x7e]+$",
+    },
     OpenApiParameter.HEADER,
     description=(
         "1 to 255 visible ASCII characters that name this request for ever: a repeat"
@@ -111,6 +116,7 @@ class Schema(AutoSchema):
         )
         if isinstance(serializer, InputSerializer):
             schema["additionalProperties"] = False
+            schema |= getattr(serializer, "json_schema", {})
         return schema
 
 

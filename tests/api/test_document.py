@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
@@ -11,6 +11,7 @@ from django.test import Client
 from credits_project.openapi.document import METHODS
 from credits_project.openapi.refusals import OPERATIONS
 from tests.api import following, urls
+from withdrawals.exceptions import Limit
 
 pytestmark = pytest.mark.django_db
 
@@ -172,6 +173,12 @@ def test_every_parameter_has_an_example_of_its_form(document):
             checked += 1
 
     assert checked > 40
+
+
+def test_the_limits_of_withdrawals_are_those_that_there_are(document):
+    problem = document["components"]["schemas"]["WithdrawalLimitProblem"]
+
+    assert problem["properties"]["limit"]["enum"] == list(get_args(Limit))
 
 
 def test_signing_in_is_referred_to_at_its_own_document(document):
