@@ -14,8 +14,9 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.models import User
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from procrastinate.contrib.django.models import ProcrastinateJob
 
@@ -43,6 +44,15 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg] # not generic at run ti
             )
             for title, options in fieldsets
         ]
+
+
+class RoleAdmin(GroupAdmin):
+    """Groups, shown without a query for each of their permissions."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        """Return the groups with what their permissions are named by."""
+        groups = super().get_queryset(request)
+        return groups.prefetch_related("permissions__content_type")
 
 
 class AddressAdmin(EmailAddressAdmin):  # type: ignore[misc] # allauth has no types
@@ -119,6 +129,7 @@ class JobAdmin(ReadOnlyAdmin):
 def replace(site: admin.AdminSite) -> None:
     """Put these consoles in the place of the packages' own."""
     for model, model_admin in {
+        Group: RoleAdmin,
         User: AccountAdmin,
         EmailAddress: AddressAdmin,
         Authenticator: AuthenticatorAdmin,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
@@ -22,6 +23,13 @@ class CourseQuerySet(models.QuerySet["Course"]):
         Those of a deactivated coach are not among them: nobody would teach them.
         """
         return self.filter(status=Course.Status.PUBLISHED, coach__is_active=True)
+
+    def named(self, text: str) -> Self:
+        """Return the course that staff named by its slug or id, if there is one."""
+        try:
+            return self.filter(pk=uuid.UUID(text))
+        except ValueError:
+            return self.filter(slug=text)
 
     def of_coach(self, user: Any) -> Self:
         """Return the coach's own courses, whatever their state."""

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from courses.services.bulk import (
+    Line,
+    ListRefused,
+    carry_out_list,
+    give_in_list,
+)
 from courses.services.catalog import archive_course, create_course, update_course
 from courses.services.commission import (
     Commission,
@@ -20,15 +26,19 @@ from courses.services.refunding import find_refunded, refund_enrollment
 
 __all__ = [
     "Commission",
+    "Line",
+    "ListRefused",
     "Quote",
     "add_commission_rate",
     "archive_course",
     "cancel_commission_rate",
+    "carry_out_list",
     "commission_of",
     "create_course",
     "enroll_with_credits",
     "find_enrollment",
     "find_refunded",
+    "give_in_list",
     "quote",
     "refund_enrollment",
     "set_commission_rate",

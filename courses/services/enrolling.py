@@ -18,11 +18,10 @@ from courses.services.selling import (
     Terms,
     check_on_offer,
     enrolled_among,
-    hold_earnings,
     insert,
     lock_against_changes,
     place_on_terms,
-    posting_of,
+    sell,
     terms_of,
 )
 from credits_project import idempotency
@@ -30,7 +29,7 @@ from credits_project.exceptions import PermissionDenied
 from credits_project.money import checked_amount
 from wallets.exceptions import WalletFrozen
 from wallets.models import CreditWallet
-from wallets.services import post_many, wallet_id_of
+from wallets.services import wallet_id_of
 
 SCOPE: Final = "enroll"
 
@@ -116,9 +115,7 @@ def enroll_with_credits(
     if idempotency_key is not None:
         enrollment.idempotency_key = idempotency_key
         enrollment.idempotency_digest = digest
-    if terms.price:
-        enrollment.transfer = post_many([posting_of(enrollment, actor=learner)])[0]
-        hold_earnings(enrollment)
+    sell([enrollment], actor=learner)
     insert(enrollment)
     return enrollment
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,14 @@ from courses.services.commission import Commission, commission_of
 from credits_project.exceptions import NotFound
 from credits_project.ids import new_id
 from credits_project.money import ZERO, split_fee
-from wallets.services import Leg, Posting, TransactionType, place_hold, wallet_id_of
+from wallets.services import (
+    Leg,
+    Posting,
+    TransactionType,
+    place_hold,
+    post_many,
+    wallet_id_of,
+)
 from wallets.statements import constraint_of
 from wallets.system import system_wallet_id
 
@@ -92,17 +99,63 @@ def place_on_terms(
     )
 
 
-def posting_of(enrollment: Enrollment, *, actor: Any) -> Posting:
+def sell(enrollments: Sequence[Enrollment], *, actor: Any) -> None:
+    """Move the price of each place, and hold the coach's part until its window closes.
+
+    The places are of one course on one payer's account, and not saved yet.
+    """
+    first = enrollments[0]
+    if not first.price:
+        return
+    coach_wallet_id = wallet_id_of(user_id=first.course.coach_id)
+    payer_wallet_id = wallet_id_of(user_id=first.paid_by_id)
+    transfers = post_many(
+        [
+            _posting_of(
+                enrollment,
+                actor=actor,
+                payer_wallet_id=payer_wallet_id,
+                coach_wallet_id=coach_wallet_id,
+            )
+            for enrollment in enrollments
+        ]
+    )
+    for enrollment, transfer in zip(enrollments, transfers, strict=True):
+        enrollment.transfer = transfer
+        _hold_earnings(enrollment, coach_wallet_id)
+
+
+def insert(enrollment: Enrollment) -> None:
+    """Save a new place.
+
+    Raises:
+        AlreadyEnrolled: the learner got one meanwhile.
+    """
+    try:
+        # The savepoint stands beside its handler: PostgreSQL refuses every further
+        # statement of a transaction in which one has failed.
+        with transaction.atomic():
+            enrollment.save(force_insert=True)
+    except IntegrityError as error:
+        # Reached only by whoever has not locked the learner.
+        if constraint_of(error) == _ONE_ACTIVE:
+            raise AlreadyEnrolled from error
+        raise
+
+
+def _posting_of(
+    enrollment: Enrollment, *, actor: Any, payer_wallet_id: UUID, coach_wallet_id: UUID
+) -> Posting:
     """Return the transfer of the price: from who pays to coach and platform."""
     course = enrollment.course
     legs = [
         Leg(
-            wallet_id=wallet_id_of(user_id=enrollment.paid_by_id),
+            wallet_id=payer_wallet_id,
             amount=-enrollment.price,
             transaction_type=TransactionType.COURSE_PAYMENT,
         ),
         Leg(
-            wallet_id=wallet_id_of(user_id=course.coach_id),
+            wallet_id=coach_wallet_id,
             amount=enrollment.earnings,
             transaction_type=TransactionType.COURSE_PAYMENT,
         ),
@@ -129,31 +182,12 @@ def posting_of(enrollment: Enrollment, *, actor: Any) -> Posting:
     )
 
 
-def hold_earnings(enrollment: Enrollment) -> None:
-    """Hold the coach's part until the refund window closes, where there is one."""
+def _hold_earnings(enrollment: Enrollment, wallet_id: UUID) -> None:
     if enrollment.earnings > ZERO and enrollment.matures_at > enrollment.enrolled_at:
         place_hold(
-            wallet_id=wallet_id_of(user_id=enrollment.course.coach_id),
+            wallet_id=wallet_id,
             amount=enrollment.earnings,
             key=f"enrollment:{enrollment.pk}",
             reason="Earnings within the refund window",
             releases_at=enrollment.matures_at,
         )
-
-
-def insert(enrollment: Enrollment) -> None:
-    """Save a new place.
-
-    Raises:
-        AlreadyEnrolled: the learner got one meanwhile.
-    """
-    try:
-        # The savepoint stands beside its handler: PostgreSQL refuses every further
-        # statement of a transaction in which one has failed.
-        with transaction.atomic():
-            enrollment.save(force_insert=True)
-    except IntegrityError as error:
-        # Reached only by whoever has not locked the learner.
-        if constraint_of(error) == _ONE_ACTIVE:
-            raise AlreadyEnrolled from error
-        raise
