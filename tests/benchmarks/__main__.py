@@ -109,7 +109,7 @@ def _measure_contestants(
     # One process at a time is less noisy.
     brief: dict[str, Any] = {
         "rounds": rounds,
-        "seconds": min(seconds, 2),
+        "seconds": seconds / 2,
         "say": _say,
     }
     template = "ledger_fresh"

@@ -34,7 +34,7 @@ WHERE contype IN ('c', 'f') AND relname IN {_TABLES} ORDER BY relname, conname
 def unguarded(template: str) -> str:
     """Make a copy of a ledger without any guard, and return its name."""
     database.create("unguarded", template=template)
-    database.run("unguarded", *_without(template)[UNGUARDED])
+    database.run("unguarded", *without(template)[UNGUARDED])
     return "unguarded"
 
 
@@ -47,7 +47,7 @@ def prices(
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Return what each guard costs a transfer, in milliseconds of the server."""
-    variants = {_ALL: [], **_without(template)}
+    variants = {_ALL: [], **without(template)}
     for number, statements in enumerate(variants.values()):
         database.create(f"guards_{number}", template=template)
         database.run(f"guards_{number}", *statements)
@@ -76,8 +76,8 @@ def prices(
     }
 
 
-def _without(template: str) -> dict[str, list[str]]:
-    """Return the statements that take each guard away, and all of them."""
+def without(template: str) -> dict[str, list[str]]:
+    """Return the statements that take each guard of a ledger away, and all of them."""
     variants: dict[str, list[str]] = {}
     for table, trigger, fires in database.run(template, _TRIGGERS):
         name = trigger if fires else "triggers that a posting does not fire"

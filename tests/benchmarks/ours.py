@@ -122,14 +122,19 @@ def transfers(name: str) -> int:
     return int(found)
 
 
-def breaks(name: str, *, with_guards: bool = True) -> list[str]:
+def breaks(
+    name: str,
+    *,
+    with_guards: bool = True,
+    progress: Callable[[str], None] = lambda line: None,
+) -> list[str]:
     """Return every place where a ledger's books, or its guards, are wrong."""
     from wallets import proof
 
     database.use(name)
     found = [
         f"{name}: {each.invariant} {each.subject}: {each.detail}"
-        for each in proof.breaks()
+        for each in proof.breaks(progress=progress)
         if with_guards or each.invariant != "guard"
     ]
     database.use("postgres")

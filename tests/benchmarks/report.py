@@ -158,7 +158,7 @@ def _speeds(speeds: dict[str, Any]) -> Table:
 
 
 def _shares(shares: dict[str, Any]) -> Table:
-    parts = ("own", "Django", "driver", "server", "waiting", "elapsed")
+    parts = ("own", "Django", "driver", "server", "guards", "waiting", "elapsed")
     rows = [
         (
             name,

@@ -48,7 +48,7 @@ def measure(transactions: int, say: Callable[[str], None]) -> tuple[Any, list[st
         say(f"{title}: {ratio:.2f} of what it was")
     broken = ours.breaks("scale_small")
     rows = _count("scale_large")
-    for title, seconds in _whole(broken).items():
+    for title, seconds in _whole(broken, say).items():
         results["whole"][title] = {
             "seconds": seconds,
             "rows_per_second": rows / seconds,
@@ -112,14 +112,19 @@ def _count(name: str) -> int:
     return int(rows)
 
 
-def _whole(broken: list[str]) -> dict[str, float]:
+def _whole(broken: list[str], say: Callable[[str], None]) -> dict[str, float]:
     """Return the seconds that proving and sealing the whole large ledger take."""
     from django.test.utils import override_settings
 
     from wallets import seals
 
     started = time.perf_counter()
-    broken += ours.breaks("scale_large")
+
+    def progress(title: str) -> None:
+        # What begins now says when the one before was done.
+        say(f"{time.perf_counter() - started:6.1f} s: {title}")
+
+    broken += ours.breaks("scale_large", progress=progress)
     verified = time.perf_counter() - started
     database.use("scale_large")
     started = time.perf_counter()

@@ -30,14 +30,14 @@ PEERS_AT_WORK = (
     (PEER_HORDAK, "hordak_accounts.random", HORDAK, HAND),
     ("Django's ORM, naive", "bare.naive", BARE, HAND),
     ("Django's ORM, tuned", "bare.tuned", BARE, HAND),
-    ("SQL on Django's connection", "bare.sql", BARE, HAND),
-    ("the same, prepared", "bare.prepared", BARE, HAND),
+    ("SQL through Django", "bare.sql", BARE, HAND),
+    ("SQL through Django, prepared", "bare.prepared", BARE, HAND),
     ("psycopg, prepared", "bare.psycopg", BARE, HAND),
     ("psycopg, two round trips", "bare.short", BARE, HAND),
     ("libpq from Python, two round trips", "bare.libpq", BARE, HAND),
-    ("Django's ORM, tuned, one hot row", "bare.tuned_hot", BARE, HAND_HOT),
-    ("SQL on Django, prepared, hot row", "bare.prepared_hot", BARE, HAND_HOT),
-    ("libpq, two round trips, hot row", "bare.libpq_hot", BARE, HAND_HOT),
+    ("Django's ORM, tuned, hot row", "bare.tuned_hot", BARE, HAND_HOT),
+    ("SQL through Django, prepared, hot row", "bare.prepared_hot", BARE, HAND_HOT),
+    ("libpq from Python, hot row", "bare.libpq_hot", BARE, HAND_HOT),
 )
 
 

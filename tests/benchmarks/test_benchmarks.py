@@ -14,6 +14,7 @@ from tests import postgres
 from tests.benchmarks import (
     database,
     growing,
+    guards,
     hand,
     layers,
     ours,
@@ -70,6 +71,28 @@ def test_our_contestants_book_what_they_say_and_nothing_else(committed: str):
     assert 0 < alone.round_trips <= report.ROUND_TRIPS_MAX
     assert alone.transfers > 0
     assert proof.breaks() == []
+
+
+def test_every_trigger_and_every_constraint_is_taken_away(committed: str):
+    without = guards.without(committed)
+    tables = ("credit_wallets", "credit_transfers", "credit_transactions")
+    left = (
+        "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
+        f" AND tgrelid::regclass::text IN {tables} UNION ALL"
+        " SELECT conname FROM pg_constraint WHERE contype IN ('c', 'f')"
+        f" AND conrelid::regclass::text IN {tables}"
+    )
+
+    # Rolled back: the books are proven after the test, with their guards.
+    with psycopg.connect(database.url(committed)) as connection:
+        assert len(connection.execute(left).fetchall()) > 20
+        for statement in without[guards.UNGUARDED]:
+            connection.execute(statement)
+        assert connection.execute(left).fetchall() == []
+        connection.rollback()
+
+    assert "ledger_check_transactions" in without
+    assert "check constraints of credit_wallets" in without
 
 
 def test_the_bare_contestants_book_what_they_say_and_nothing_else(bare: str):
