@@ -6,15 +6,18 @@ forms of some that one can (`checks.sql`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils.functional import cached_property
 
 from credits_project.ids import new_id
 from credits_project.money import MAX_CREDITS, ZERO, CreditField
+from wallets.adjustments import CreditAdjustment as CreditAdjustment
 
 # System wallets that stand for the world outside and owe what was given out of them.
 MAY_BE_NEGATIVE = ("issued", "promotions", "adjustments", "opening")
@@ -129,9 +132,9 @@ class CreditTransfer(models.Model):
     metadata = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField()
 
-    # Set by `services.post`: the transactions in the order of the legs, and whether the
-    # key had been booked before.
-    legs: list[CreditTransaction]
+    # Set by `services.post`: how to have `legs`, and whether the key had been booked
+    # before.
+    make_legs: Callable[[], list[CreditTransaction]]
     is_replay: bool = False
 
     class Meta:
@@ -159,6 +162,11 @@ class CreditTransfer(models.Model):
 
     def __str__(self) -> str:
         return f"transfer {self.key}"
+
+    @cached_property
+    def legs(self) -> list[CreditTransaction]:
+        """The transactions of what `services.post` gave, in the order of its legs."""
+        return self.make_legs()
 
 
 class CreditTransaction(models.Model):

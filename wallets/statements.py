@@ -13,20 +13,21 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import psycopg
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections
+from django.db.models import TextField
+from django.db.models.functions import Cast
 
 from wallets.models import CreditTransaction, CreditTransfer, CreditWallet
 
-# (id, balance, held, sequence, frozen_at, code, updated_at)
-LockedRow = tuple[
-    uuid.UUID, Decimal, Decimal, int, datetime | None, str | None, datetime
-]
+# (id, balance, held, sequence, frozen_at, code, updated_at), the last as PostgreSQL
+# writes it: to read a time and write it again costs more than a round trip saves.
+LockedRow = tuple[uuid.UUID, Decimal, Decimal, int, datetime | None, str | None, str]
 
 _LOOK_UP: Final = """
 SELECT id, key, description, actor_id, reverses_id, metadata, created_at
@@ -43,12 +44,15 @@ FROM credit_transfers WHERE key = ANY ($1::text[])
 # or it would read them all. The rows come as arrays of records, one for each table,
 # as each array costs the server more than a row in it does.
 _WRITE: Final = """
-WITH known AS (
+WITH posted AS (
+    SELECT greatest(statement_timestamp(), max(updated_at)) AS at
+    FROM unnest($1::timestamptz[]) AS updated_at
+), known AS (
     SELECT FROM credit_transfers WHERE key = ANY ($2::text[])
 ), moved AS (
     UPDATE credit_wallets AS wallet
     SET balance = became.balance, sequence = became.sequence,
-        updated_at = greatest(statement_timestamp(), $1::timestamptz)
+        updated_at = (SELECT at FROM posted)
     FROM unnest($4::ledger_new_balance[]) AS became
     WHERE wallet.id = became.id AND wallet.id = ANY ($3::uuid[])
       AND NOT EXISTS (SELECT FROM known)
@@ -56,17 +60,16 @@ WITH known AS (
     INSERT INTO credit_transfers
         (id, key, description, actor_id, reverses_id, metadata, created_at)
     SELECT id, key, description, actor_id, reverses_id, metadata,
-        greatest(statement_timestamp(), $1::timestamptz)
+        (SELECT at FROM posted)
     FROM unnest($5::ledger_new_transfer[]) WHERE NOT EXISTS (SELECT FROM known)
 )
 INSERT INTO credit_transactions
     (transfer_id, wallet_id, sequence, transaction_type,
      amount, balance_before, balance_after, created_at)
 SELECT transfer_id, wallet_id, sequence, transaction_type,
-    amount, balance_before, balance_after,
-    greatest(statement_timestamp(), $1::timestamptz)
+    amount, balance_before, balance_after, (SELECT at FROM posted)
 FROM unnest($6::ledger_new_transaction[]) WHERE NOT EXISTS (SELECT FROM known)
-RETURNING id, wallet_id, sequence, created_at
+RETURNING id, wallet_id, sequence, created_at::text
 """
 
 _TRANSFER_FIELDS: Final = [
@@ -108,12 +111,13 @@ class NewTransfer:
 
 def write(
     *,
-    not_before: datetime,
+    not_before: Iterable[str],
     balances: Sequence[tuple[uuid.UUID, Decimal, int]],
     transfers: Sequence[NewTransfer],
 ) -> list[CreditTransfer]:
     """Write wallets' new (id, balance, sequence) and transfers with their legs.
 
+    `not_before` are times before which nothing is posted, as `lock_wallets` gave them.
     Return the transfers as they are in the database now; an empty list, with nothing
     written, where one of their keys is booked already.
 
@@ -123,7 +127,7 @@ def write(
     rows = _rows(
         _WRITE,
         [
-            not_before.isoformat(),
+            _text_array(not_before),
             _text_array(transfer.key for transfer in transfers),
             _array(wallet_id for wallet_id, _, _ in balances),
             _array(map(_balance_record, balances)),
@@ -138,7 +142,7 @@ def write(
     if not rows:
         return []
     ids = {(row[1], row[2]): row[0] for row in rows}
-    created_at = rows[0][3]
+    created_at = datetime.fromisoformat(rows[0][3])
     return [_booked(transfer, created_at, ids) for transfer in transfers]
 
 
@@ -159,7 +163,13 @@ def _lock_statement() -> str:
         .filter(pk__in=[uuid.UUID(int=0)])
         .order_by("pk")
         .values_list(
-            "pk", "balance", "held", "sequence", "frozen_at", "code", "updated_at"
+            "pk",
+            "balance",
+            "held",
+            "sequence",
+            "frozen_at",
+            "code",
+            Cast("updated_at", TextField()),
         )
     )
     statement, _ = wallets.query.sql_with_params()
@@ -241,7 +251,15 @@ def _booked(
         new.metadata,
         created_at,
     )
-    transfer.legs = [
+    # Made when somebody looks: in bulk nobody does, and they are half of the work.
+    transfer.make_legs = partial(_legs, new, created_at, ids)
+    return transfer
+
+
+def _legs(
+    new: NewTransfer, created_at: datetime, ids: dict[tuple[uuid.UUID, int], int]
+) -> list[CreditTransaction]:
+    return [
         CreditTransaction.from_db(
             DEFAULT_DB_ALIAS,
             _TRANSACTION_FIELDS,
@@ -249,4 +267,3 @@ def _booked(
         )
         for leg in new.legs
     ]
-    return transfer

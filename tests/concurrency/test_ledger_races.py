@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, OperationalError
+from django.db.models import TextField
+from django.db.models.functions import Cast
 
 from tests.concurrency.threads import in_threads, kinds
 from tests.factories import balance_of, make_user, wallet_of
@@ -42,7 +44,13 @@ def lock_nothing(
     def read(wallet_ids: Any) -> Any:
         rows = list(
             CreditWallet.objects.filter(pk__in=wallet_ids).values_list(
-                "pk", "balance", "held", "sequence", "frozen_at", "code", "updated_at"
+                "pk",
+                "balance",
+                "held",
+                "sequence",
+                "frozen_at",
+                "code",
+                Cast("updated_at", TextField()),
             )
         )
         all_have_read.wait()

@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final, Self
@@ -204,7 +203,7 @@ def _book(
             new[posting.key] = _decide(posting, wallets)
     if not new:
         return booked
-    not_before = max(row[6] for row in locked)
+    not_before = [row[6] for row in locked]
     written = _write(list(new.values()), wallets, not_before=not_before)
     return booked | {transfer.key: transfer for transfer in written}
 
@@ -266,7 +265,7 @@ def _write(
     transfers: list[NewTransfer],
     wallets: dict[uuid.UUID, _LockedWallet],
     *,
-    not_before: datetime,
+    not_before: list[str],
 ) -> list[CreditTransfer]:
     """Write wallets, transfers and transactions in one statement.
 
