@@ -33,6 +33,7 @@ help:
 	@echo "make crash   kill -9 of web workers and PostgreSQL (CRASHES=300)"
 	@echo "make proof   the proof of the ledger, with 200,000 steps against a model of it"
 	@echo "make bank    random transfers against snapshots (BANK_OPERATIONS=2000)"
+	@echo "make money-in  payments under chaos, and spoiled deliveries (CHAOS_PURCHASES=1000)"
 	@echo "make bench   speed, as ratios to bare PostgreSQL"
 	@echo "make lint    style, types, migrations, settings for production"
 	@echo "make format  put the code in order"
@@ -108,6 +109,15 @@ bank: export BANK_OPERATIONS := $(or $(BANK_OPERATIONS),2000)
 bank: $(VENV)/.installed-dev
 	@$(PY) -m pytest tests/bank -s $(ARGS)
 .PHONY: crash bank
+
+# As many and as often as somebody has the time for. CHAOS_SEED=… and MUTATED_SEED=… for
+# the same again.
+money-in: export CHAOS_PURCHASES := $(or $(CHAOS_PURCHASES),1000)
+money-in: export MUTATED_DELIVERIES := $(or $(MUTATED_DELIVERIES),200000)
+money-in: export ONE_PAYMENT_DELIVERIES := $(or $(ONE_PAYMENT_DELIVERIES),10000)
+money-in: $(VENV)/.installed-dev
+	@$(PY) -m pytest tests/money_in -s $(ARGS)
+.PHONY: money-in
 
 # Some minutes, on a server of its own. Quiet machines give quiet figures.
 bench: $(VENV)/.installed-dev
