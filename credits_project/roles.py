@@ -30,6 +30,7 @@ _VIEW = frozenset(
             "purchaserefund",
         ],
         "wallets": [
+            "creditadjustment",
             "credithold",
             "creditseal",
             "creditseal",

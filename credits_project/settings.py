@@ -335,6 +335,8 @@ WITHDRAWAL_AUTO_APPROVE_BELOW = env.amount("WITHDRAWAL_AUTO_APPROVE_BELOW", defa
 WITHDRAWAL_TWO_APPROVERS_ABOVE = env.amount(
     "WITHDRAWAL_TWO_APPROVERS_ABOVE", default="0"
 )
+# Credits that staff give or take by hand.
+ADJUSTMENT_FOUR_EYES_ABOVE = env.amount("ADJUSTMENT_FOUR_EYES_ABOVE", default="1000")
 PAYOUT_COOLING_OFF_HOURS = env.integer(
     "PAYOUT_COOLING_OFF_HOURS", default=72, minimum=0
 )

@@ -38,16 +38,21 @@ ADMINS = dict(admin.site._registry)
 LABELS = [model._meta.label_lower for model in ADMINS]
 
 # Whatever staff add, change or delete here goes round no service: what is sold, what
-# payouts are worth, courses' commissions, and accounts.
+# payouts are worth, courses' commissions, and accounts; or, of adjustments, asks for them.
 MAY_ADD = {
     "payments.creditpackage",
     "withdrawals.payoutrate",
     "courses.commissionrate",
+    "wallets.creditadjustment",
     "auth.user",
     "auth.group",
     "account.emailaddress",
 }
-MAY_CHANGE = MAY_ADD - {"withdrawals.payoutrate", "courses.commissionrate"}
+MAY_CHANGE = MAY_ADD - {
+    "withdrawals.payoutrate",
+    "courses.commissionrate",
+    "wallets.creditadjustment",
+}
 MAY_DELETE = {"auth.user", "auth.group", "account.emailaddress", "mfa.authenticator"}
 
 # Some tables have dozens of filters, so each word is odd in several ways.

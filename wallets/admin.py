@@ -18,6 +18,7 @@ from credits_project.console import (
 )
 from credits_project.exceptions import DomainError
 from wallets import services
+from wallets.adjustment_admin import CreditAdjustmentAdmin as CreditAdjustmentAdmin
 from wallets.models import (
     CreditHold,
     CreditSeal,

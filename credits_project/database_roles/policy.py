@@ -63,6 +63,7 @@ MONEY: Final[Mapping[str, Rights]] = {
     "credit_transactions": _APPEND,
     "credit_holds": _append_but("releases_at", "released_at"),
     "credit_seals": _APPEND,
+    "credit_adjustments": _STATE,
     "credit_packages": _STATE,
     "credit_purchases": _STATE,
     "credit_purchase_refunds": _append_but("returned_at", "returned_how"),

@@ -81,7 +81,7 @@ def test_one_bad_row_does_not_stop_the_others(gateway, monkeypatch):
     finance = make_staff("finance")
     rejected, broken = rows[0], rows[1]
     services.reject_withdrawal(withdrawal_id=rejected.pk, actor=finance, reason="no")
-    approve = batches.approve_withdrawal
+    approve = services.approve_withdrawal
 
     def approve_with_a_bug(**arguments: Any) -> Any:
         assert arguments["withdrawal_id"] != broken.pk, "a bug"

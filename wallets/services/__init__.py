@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from wallets.services.adjusting import (
+    approve_adjustment,
+    reject_adjustment,
+    request_adjustment,
+)
 from wallets.services.freezing import freeze_wallet, unfreeze_wallet
 from wallets.services.holds import place_hold, release_due_holds, release_hold
 from wallets.services.opening import open_missing_wallets, open_wallet, wallet_id_of
@@ -25,6 +30,7 @@ __all__ = [
     "Leg",
     "Posting",
     "TransactionType",
+    "approve_adjustment",
     "find_for_client",
     "freeze_wallet",
     "grant_credits",
@@ -33,8 +39,10 @@ __all__ = [
     "place_hold",
     "post",
     "post_many",
+    "reject_adjustment",
     "release_due_holds",
     "release_hold",
+    "request_adjustment",
     "reverse_transfer",
     "send_credits",
     "transfer_credits",

@@ -171,7 +171,7 @@ def grant_credits(
         InvalidInput: a bad amount or type, or no reason.
         UnknownReference: an unknown user.
     """
-    amount = _checked_grant(transaction_type, amount, reason)
+    amount = check_grant(transaction_type, amount, reason)
     if key is not None:
         _check_key(key)
     cause = new_id()
@@ -238,8 +238,12 @@ def reverse_transfer(
     return transfer
 
 
-def _checked_grant(transaction_type: str, amount: Decimal, reason: str) -> Decimal:
-    """Return the amount with two decimals, if such a grant may be."""
+def check_grant(transaction_type: str, amount: Decimal, reason: str) -> Decimal:
+    """Return the amount with two decimals, if such a grant may be.
+
+    Raises:
+        InvalidInput: a bad amount or type, or no reason.
+    """
     if transaction_type not in _GRANTED_FROM:
         raise InvalidInput(
             "transaction_type",
