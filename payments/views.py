@@ -6,8 +6,7 @@ import uuid
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,14 +18,6 @@ from payments import services
 from payments.exceptions import PurchaseNotFound
 from payments.models import CreditPackage, CreditPurchase
 from payments.serializers import PackageOutput, PurchaseInput, PurchaseOutput
-
-_KEY = OpenApiParameter(
-    idempotency.HEADER,
-    OpenApiTypes.STR,
-    OpenApiParameter.HEADER,
-    description="1 to 255 visible ASCII characters; makes repeating it safe.",
-)
-
 
 class PackageList(ListView):
     """The packages on sale, in the order that staff gave them."""
@@ -60,7 +51,6 @@ class PurchaseList(ListView):
     @extend_schema(
         operation_id="start_purchase",
         tags=["purchases"],
-        parameters=[_KEY],
         request=PurchaseInput,
         responses={
             201: PurchaseOutput,
