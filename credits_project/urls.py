@@ -20,6 +20,7 @@ package_admin.replace(admin.site)
 api: list[URLPattern | URLResolver] = [
     path("me", views.Me.as_view()),
     path("wallet", views.Wallet.as_view()),
+    path("wallet/explain", views.WalletExplain.as_view()),
     path("", include("wallets.urls")),
     path("", include("payments.urls")),
     path("", include("courses.urls")),

@@ -18,6 +18,7 @@ from credits_project import problem_pages
 from credits_project.fields import CreditsField
 from credits_project.roles import is_coach
 from wallets import services as wallets
+from wallets.explain import explain
 from wallets.models import CreditWallet
 from withdrawals import selectors as withdrawals
 
@@ -44,6 +45,41 @@ class WalletOutput(serializers.Serializer[Any]):
     in_withdrawal = CreditsField()
     frozen = serializers.BooleanField()
     updated_at = serializers.DateTimeField()
+
+
+class PartOutput(serializers.Serializer[Any]):
+    """A part of a figure. `amount` is below zero where it lessens the figure.
+
+    `kind` is a type of transaction, `hold`, or what stands in the way: `held`,
+    `not_available`, `frozen`, `overdrawn`. `count` says how many rows it sums up;
+    `releases_on` is the day (UTC) on which a hold ends.
+    """
+
+    kind = serializers.CharField()
+    amount = CreditsField()
+    count = serializers.IntegerField(allow_null=True)
+    detail = serializers.CharField(allow_blank=True)
+    releases_on = serializers.DateField(allow_null=True)
+
+
+class FigureOutput(serializers.Serializer[Any]):
+    """A figure in credits, and the parts that add up to it."""
+
+    amount = CreditsField()
+    parts = PartOutput(many=True)
+
+
+class ExplanationOutput(serializers.Serializer[Any]):
+    """What the figures of the caller's wallet are made of, all of the moment `at`."""
+
+    id = serializers.UUIDField()
+    at = serializers.DateTimeField()
+    frozen = serializers.BooleanField()
+    balance = FigureOutput()
+    held = FigureOutput()
+    available = FigureOutput()
+    withdrawable = FigureOutput()
+    in_withdrawal = FigureOutput()
 
 
 class Me(APIView):
@@ -83,6 +119,24 @@ class Wallet(APIView):
             "updated_at": wallet.updated_at,
         }
         return Response(WalletOutput(shown).data)
+
+
+class WalletExplain(APIView):
+    """Why the caller has what they have."""
+
+    @extend_schema(operation_id="wallet_explain", responses=ExplanationOutput)
+    def get(self, request: Request) -> Response:
+        """Return what each figure of the caller's wallet is made of."""
+        user_id: Any = request.user.pk
+        wallet_id = wallets.wallet_id_of(user_id=user_id)
+        explanation = explain(wallet_id=wallet_id, user_id=user_id)
+        shown = {
+            "id": explanation.wallet_id,
+            "at": explanation.at,
+            "frozen": explanation.is_frozen,
+            **explanation.figures,
+        }
+        return Response(ExplanationOutput(shown).data)
 
 
 @require_safe

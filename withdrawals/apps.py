@@ -12,8 +12,10 @@ class WithdrawalsConfig(AppConfig):
             register_payout_reconciler,
         )
         from withdrawals import services
+        from withdrawals.explain import register_figures
         from withdrawals.proof import register_checks
 
         register_checks()
+        register_figures()
         register_payout_handler(services.handle_payout_event)
         register_payout_reconciler(services.reconcile_payouts)

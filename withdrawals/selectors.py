@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery, Sum
@@ -13,33 +15,30 @@ from withdrawals.models import PayoutMethod, WithdrawalRequest
 
 _Type = CreditTransaction.Type
 
-# What a coach earned by teaching: the coach's side of enrollments. The learner's side
-# has the opposite signs, so a coach's own courses as a learner are not in it; nor are
-# transfers that merely carry the type, as their keys begin otherwise.
-_EARNED = Q(transfer__key__startswith="enrollment:") & (
-    Q(transaction_type=_Type.COURSE_PAYMENT, amount__gt=0)
-    | Q(transaction_type=_Type.COURSE_REFUND, amount__lt=0)
-)
-# Earnings that staff took back by reversing the enrollment's transfer.
-_REVERSED = Q(
-    transfer__reverses__key__startswith="enrollment:",
-    transaction_type=_Type.COURSE_PAYMENT,
-    amount__lt=0,
-)
-_WITHDRAWN = Q(
-    transfer__key__startswith="withdrawal:",
-    transaction_type__in=[_Type.WITHDRAWAL, _Type.WITHDRAWAL_REVERSAL],
-)
+_ENROLLMENT = Q(transfer__key__startswith="enrollment:")
+_WITHDRAWAL = Q(transfer__key__startswith="withdrawal:")
+# What a coach earned by teaching and has not withdrawn, by what it is made of: the
+# coach's side of enrollments. The learner's side has the opposite signs, so a coach's
+# own courses as a learner are not in it; nor are transfers that merely carry the type,
+# as their keys begin otherwise.
+EARNED_BY = {
+    "earnings": _ENROLLMENT & Q(transaction_type=_Type.COURSE_PAYMENT, amount__gt=0),
+    "refunds": _ENROLLMENT & Q(transaction_type=_Type.COURSE_REFUND, amount__lt=0),
+    # Earnings that staff took back by reversing the enrollment's transfer.
+    "reversed": Q(
+        transfer__reverses__key__startswith="enrollment:",
+        transaction_type=_Type.COURSE_PAYMENT,
+        amount__lt=0,
+    ),
+    "withdrawn": _WITHDRAWAL & Q(transaction_type=_Type.WITHDRAWAL),
+    "given_back": _WITHDRAWAL & Q(transaction_type=_Type.WITHDRAWAL_REVERSAL),
+}
+_ANY_OF_THEM = reduce(or_, EARNED_BY.values())
 
 
-def earned(*, user_id: int) -> Decimal:
-    """Return what the user earned from courses and has not withdrawn, in credits.
-
-    May be below zero: what was refunded after it had been withdrawn.
-    """
-    rows = CreditTransaction.objects.filter(
-        _EARNED | _REVERSED | _WITHDRAWN,
-        wallet__user_id=user_id,
+def earning_rows(**wallet: Any) -> QuerySet[CreditTransaction]:
+    """Return the transactions of a wallet among which all of `EARNED_BY` are."""
+    return CreditTransaction.objects.filter(
         # Narrows the rows before the transfers are looked at.
         transaction_type__in=[
             _Type.COURSE_PAYMENT,
@@ -47,7 +46,16 @@ def earned(*, user_id: int) -> Decimal:
             _Type.WITHDRAWAL,
             _Type.WITHDRAWAL_REVERSAL,
         ],
+        **wallet,
     )
+
+
+def earned(*, user_id: int) -> Decimal:
+    """Return what the user earned from courses and has not withdrawn, in credits.
+
+    May be below zero: what was refunded after it had been withdrawn.
+    """
+    rows = earning_rows(wallet__user_id=user_id).filter(_ANY_OF_THEM)
     total: Decimal = rows.aggregate(total=Sum("amount", default=ZERO))["total"]
     return total
 
