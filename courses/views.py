@@ -28,9 +28,10 @@ from courses.serializers import (
     RefundInput,
 )
 from courses.services.catalog import PUBLISH
-from credits_project import idempotency
+from credits_project import idempotency, retries
 from credits_project.exceptions import NotFound
 from credits_project.filters import PAGE_PARAMETERS, read_parameters
+from credits_project.ids import new_id
 from credits_project.pagination import ListView
 
 
@@ -130,14 +131,19 @@ class CourseEnroll(APIView):
     )
     def post(self, request: Request, course_id: uuid.UUID) -> Response:
         """Enroll the caller for the course's price."""
-        key = idempotency.key_of(request)
+        key = _key_of(request)
         body = EnrollInput(data=request.data)
         body.is_valid(raise_exception=True)
-        enrollment = services.enroll_with_credits(
-            learner=request.user,
-            course_id=course_id,
-            idempotency_key=key,
-            **body.validated_data,
+        enrollment = retries.run(
+            lambda: services.enroll_with_credits(
+                learner=request.user,
+                course_id=course_id,
+                idempotency_key=key,
+                **body.validated_data,
+            ),
+            find=lambda: services.find_enrollment(
+                learner=request.user, idempotency_key=key
+            ),
         )
         return _answer(request, enrollment, status=status.HTTP_201_CREATED)
 
@@ -188,19 +194,30 @@ class EnrollmentRefund(APIView):
     )
     def post(self, request: Request, enrollment_id: uuid.UUID) -> Response:
         """Give the caller the whole price back, inside the refund window."""
-        key = idempotency.key_of(request)
+        key = _key_of(request)
         body = RefundInput(data=request.data)
         body.is_valid(raise_exception=True)
         # Staff refund in the console; here another's enrollment does not exist.
         own = selectors.enrollments_of_learner(user=request.user)
         _only(own.filter(pk=enrollment_id))
-        enrollment = services.refund_enrollment(
-            enrollment_id=enrollment_id,
-            actor=request.user,
-            idempotency_key=key,
-            **body.validated_data,
+        enrollment = retries.run(
+            lambda: services.refund_enrollment(
+                enrollment_id=enrollment_id,
+                actor=request.user,
+                idempotency_key=key,
+                **body.validated_data,
+            ),
+            find=lambda: services.find_refunded(
+                actor=request.user, idempotency_key=key
+            ),
         )
         return _answer(request, enrollment, status=status.HTTP_200_OK)
+
+
+def _key_of(request: Request) -> str:
+    # Where the client sent none it gets one that nobody else knows: should the
+    # connection be lost, what was booked is found by it.
+    return idempotency.key_of(request) or str(new_id())
 
 
 def _only(rows: QuerySet[Any]) -> Any:

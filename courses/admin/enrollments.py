@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 
 from courses import services
 from courses.models import Enrollment, EnrollmentRefund
+from courses.refund_previews import preview_refunds
 from credits_project.console import (
     ReadOnlyAdmin,
     ReadOnlyInline,
@@ -20,7 +21,7 @@ from credits_project.console import (
     person,
 )
 from credits_project.exceptions import DomainError
-from credits_project.money import CENT
+from credits_project.money import CENT, ZERO
 
 _FORM_KEY: Final = re.compile(r"[0-9a-f]{32}")
 
@@ -115,14 +116,21 @@ class EnrollmentAdmin(ReadOnlyAdmin):
             again = request.POST.copy()
             del again["confirmed"]
             request.POST = again  # type: ignore[assignment]
+        rows = queryset.select_related("course__coach", "learner", "payer")
+        previews = preview_refunds(list(rows.order_by("pk")))
         reason = ask_for_reason(
             self,
             request,
-            queryset.select_related("course", "learner"),
+            rows,
             action="refund",
             title="Refund enrollments",
             template="admin/courses/refund.html",
-            context={"form": form, "form_key": form_key},
+            context={
+                "form": form,
+                "form_key": form_key,
+                "previews": previews,
+                "shortfall": sum((one.shortfall for one in previews), ZERO),
+            },
         )
         if isinstance(reason, HttpResponse):
             return reason

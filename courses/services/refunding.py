@@ -259,7 +259,7 @@ def _give_back(
         place_hold(
             wallet_id=coach_wallet_id,
             amount=left,
-            key=_hold_key(enrollment, refunds=refund.number),
+            key=hold_key(enrollment, refunds=refund.number),
             reason="Earnings within the refund window",
             releases_at=enrollment.matures_at,
         )
@@ -293,7 +293,7 @@ def _lock_wallets(wallet_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Decimal]:
     return dict(rows.values_list("pk", "balance"))
 
 
-def _hold_key(enrollment: Enrollment, *, refunds: int) -> str:
+def hold_key(enrollment: Enrollment, *, refunds: int) -> str:
     """Return the key of the hold on the earnings after that many refunds."""
     key = f"enrollment:{enrollment.pk}"
     return f"{key}:rest:{refunds}" if refunds else key
@@ -301,7 +301,7 @@ def _hold_key(enrollment: Enrollment, *, refunds: int) -> str:
 
 def _release(enrollment: Enrollment) -> bool:
     """Release the hold on the earnings. Return whether there was an open one."""
-    key = _hold_key(enrollment, refunds=enrollment.refunds)
+    key = hold_key(enrollment, refunds=enrollment.refunds)
     if not CreditHold.objects.open().filter(key=key).exists():
         return False
     return release_hold(key=key)
