@@ -88,6 +88,9 @@ _OTHERS: Final[Mapping[str, Rights]] = {
     "auth_user": _STATE,
     # The record of what staff did.
     "django_admin_log": _APPEND,
+    # Counts of calls, and Django's cache: see migration 0006 of credits_project.
+    "call_limits": _ORDINARY,
+    "shared_cache": _ORDINARY,
     # Written by migrations alone.
     "auth_permission": _READ,
     "django_content_type": _READ,
