@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,9 @@ class Chaos:
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)  # noqa: S311 - repeatable
+        ways = (self._gateway, self._worker, self._queue, self._faults, self._faults)
+        self._ways = self._shuffled(ways)
+        self._next_faults = self._shuffled(_FAULTS)
         self._keep_gateway_on_disk()
 
     def strike(
@@ -69,15 +73,13 @@ class Chaos:
             progress: how many things the buyers have done or tried so far.
             is_over: whether they are done.
         """
-        ways = [self._gateway, self._worker, self._queue, self._faults, self._faults]
-        way = self.chance.choice(ways)
         seen = progress()
-        wanted = self.chance.randint(10, 40)
+        wanted = self.chance.randint(4, 24)
 
         def got_on() -> bool:
             return progress() >= seen + wanted or is_over()
 
-        way(lambda: until(got_on, seconds=PATIENCE_SECONDS))
+        next(self._ways)(lambda: until(got_on, seconds=PATIENCE_SECONDS))
 
     def mend(self) -> None:
         """End all faults; from here on nobody touches anything."""
@@ -103,11 +105,16 @@ class Chaos:
         wait()
 
     def _faults(self, wait: Callable[[], object]) -> None:
-        for endpoint, name, numbers in self.chance.sample(_FAULTS, 3):
+        for endpoint, name, numbers in itertools.islice(self._next_faults, 3):
             self.done[f"{endpoint} {name}"] += 1
             times = self.chance.randint(1, 10)
             self.system.simulator.control.fault(endpoint, name, times=times, **numbers)
         wait()
+
+    def _shuffled(self, things: Sequence[Any]) -> Iterator[Any]:
+        """Yield all of them in a random order, and again in another one, for ever."""
+        while True:
+            yield from self.chance.sample(things, len(things))
 
     def _keep_gateway_on_disk(self) -> None:
         # What was paid is the gateway's to remember, also when it is killed.
