@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 
@@ -19,6 +20,7 @@ from credits_project.console import (
 from credits_project.exceptions import DomainError
 from wallets import services
 from wallets.adjustment_admin import CreditAdjustmentAdmin as CreditAdjustmentAdmin
+from wallets.explain import explain
 from wallets.models import (
     CreditHold,
     CreditSeal,
@@ -105,6 +107,7 @@ class CreditWalletAdmin(ReadOnlyAdmin):
         "created_at",
         "updated_at",
         "statement",
+        "explanation",
     )
     readonly_fields = fields
     actions = ("freeze", "unfreeze")
@@ -124,6 +127,18 @@ class CreditWalletAdmin(ReadOnlyAdmin):
             wallet.pk,
             holds,
             wallet.pk,
+        )
+
+    @admin.display(description="what it is made of")
+    def explanation(self, wallet: CreditWallet) -> str:
+        """Return what a person's figures are made of."""
+        if wallet.user_id is None:
+            # Of millions of rows, and each of one or two types.
+            return "its transactions"
+        explained = explain(wallet_id=wallet.pk, user_id=wallet.user_id)
+        return render_to_string(
+            "admin/wallets/explanation.html",
+            {"explanation": explained, "figures": explained.figures.values()},
         )
 
     def has_freeze_permission(self, request: HttpRequest) -> bool:

@@ -51,6 +51,11 @@ class Part:
     # The day (UTC) on which a hold is released.
     releases_on: date | None = None
 
+    @property
+    def words(self) -> str:
+        """The kind for people."""
+        return self.kind.replace("_", " ")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
@@ -59,6 +64,11 @@ class Figure:
     name: str
     amount: Decimal
     parts: tuple[Part, ...]
+
+    @property
+    def words(self) -> str:
+        """The name for people."""
+        return self.name.replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

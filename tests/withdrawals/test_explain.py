@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -229,3 +231,30 @@ def test_the_api_tells_the_caller_what_their_figures_are_made_of(busy_coach):
 
 def test_visitors_have_nothing_to_be_explained():
     assert APIClient().get("/api/v1/wallet/explain").status_code == 401
+
+
+# At the console.
+
+
+def test_the_wallets_page_shows_what_the_figures_are_made_of(busy_coach):
+    client = Client()
+    client.force_login(make_staff("auditors"))
+
+    page = client.get(f"/admin/wallets/creditwallet/{wallet_of(busy_coach).pk}/change/")
+
+    text = re.sub(r"<[^>]+>|\s+", " ", page.content.decode())
+    assert re.search(r"course payment +3 +390.00", text)
+    assert re.search(r"hold: Earnings within the refund window, until \d{4}", text)
+    assert re.search(r"not available +-140.00 +withdrawable +170.00", text)
+    assert re.search(r"requested +1 +30.00 +in withdrawal +30.00", text)
+
+
+def test_the_page_of_a_system_wallet_adds_no_millions_of_rows_up():
+    client = Client()
+    client.force_login(make_staff("auditors"))
+    wallet = CreditWallet.objects.family("promotions").first()
+    assert wallet is not None
+
+    page = client.get(f"/admin/wallets/creditwallet/{wallet.pk}/change/")
+
+    assert "its transactions" in page.content.decode()
