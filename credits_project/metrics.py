@@ -7,14 +7,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db.models import Count, Q
+from django.db.models import Count, Q, Sum
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from credits_project.problems import problem_response
-from payments.models import CreditPurchase, GatewayEvent
+from payments import services
+from payments.models import (
+    CreditPurchase,
+    GatewayDifference,
+    GatewayEvent,
+    RefusedDelivery,
+    ReviewCase,
+)
 from wallets.models import CreditHold
 from wallets.selectors import family_balances
 from withdrawals.models import Payout, PayoutSwitch, WithdrawalRequest
@@ -67,6 +74,14 @@ def gauges() -> Iterator[Gauge]:
         help="Credits in each family of system wallets.",
         values={(("family", f),): balance for f, balance in family_balances().items()},
     )
+    # What this process has counted since is added before it is told.
+    services.keep_refused()
+    refused = RefusedDelivery.objects.values_list("reason").annotate(Sum("count"))
+    yield Gauge(
+        name="credits_refused_deliveries",
+        help="Deliveries of the gateway that were refused, all in all.",
+        values={(("reason", reason),): count for reason, count in refused},
+    )
     frozen = PayoutSwitch.objects.filter(frozen_at__isnull=False).exists()
     yield Gauge(
         name="credits_payouts_frozen",
@@ -102,6 +117,12 @@ def _open_work() -> dict[str, dict[str, int]]:
     return {
         "credit_purchases": purchases,
         "gateway_events": events,
+        "review_cases": {"open": ReviewCase.objects.open().count()},
+        "gateway_differences": {
+            "open": GatewayDifference.objects.filter(
+                status=GatewayDifference.Status.OPEN
+            ).count()
+        },
         "withdrawal_requests": withdrawals,
         "payouts": payouts,
         "credit_holds": {"overdue": holds.filter(releases_at__lt=now).count()},

@@ -9,9 +9,16 @@ from typing import Any, Final
 
 from django.db.models import Count, Q, Sum
 from django.urls import reverse
+from django.utils import timezone
 
 from credits_project.money import ZERO
-from payments.models import CreditPurchase, GatewayEvent, PurchaseRefund
+from payments.models import (
+    GatewayDifference,
+    GatewayEvent,
+    PurchaseRefund,
+    RefusedDelivery,
+    ReviewCase,
+)
 from wallets.models import CreditSeal
 from wallets.selectors import family_balances
 from withdrawals.models import PayoutSwitch, WithdrawalRequest
@@ -26,6 +33,7 @@ _FAMILIES: Final = {
     "revenue": "The platform's commission",
 }
 _Status = WithdrawalRequest.Status
+_DUE: Final = PurchaseRefund.Status.DUE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,20 +72,20 @@ def tiles(user: Any) -> list[Tile]:
     found: list[Tile] = []
     if user.has_perm("withdrawals.view_withdrawalrequest"):
         found += _withdrawals()
-    if user.has_perm("payments.view_creditpurchase"):
+    if user.has_perm("payments.view_reviewcase"):
         found.append(
             Tile(
-                label="Purchases in review",
-                count=CreditPurchase.objects.in_review().count(),
-                address=_list_of("payments_creditpurchase", "review=open"),
+                label="Cases to review",
+                count=ReviewCase.objects.open().count(),
+                address=reverse("admin:payments_reviewcase_changelist"),
             )
         )
     if user.has_perm("payments.view_purchaserefund"):
         found.append(
             Tile(
                 label="Refunds to pay back",
-                count=PurchaseRefund.objects.filter(returned_at__isnull=True).count(),
-                address=_list_of("payments_purchaserefund", "returned_at__isempty=1"),
+                count=PurchaseRefund.objects.filter(status=_DUE).count(),
+                address=_list_of("payments_purchaserefund", f"status__exact={_DUE}"),
             )
         )
     if user.has_perm("payments.view_gatewayevent"):
@@ -87,6 +95,30 @@ def tiles(user: Any) -> list[Tile]:
                 label="Events parked",
                 count=GatewayEvent.objects.filter(status=parked).count(),
                 address=_list_of("payments_gatewayevent", f"status__exact={parked}"),
+            )
+        )
+    if user.has_perm("payments.view_gatewaydifference"):
+        is_open = GatewayDifference.Status.OPEN
+        found.append(
+            Tile(
+                label="Differences with the gateway",
+                count=GatewayDifference.objects.filter(status=is_open).count(),
+                address=_list_of(
+                    "payments_gatewaydifference", f"status__exact={is_open}"
+                ),
+            )
+        )
+    if user.has_perm("payments.view_refuseddelivery"):
+        forged = RefusedDelivery.objects.filter(reason="not-authenticated")
+        today = forged.filter(day=timezone.now().date())
+        found.append(
+            Tile(
+                label="Forged deliveries today",
+                count=today.aggregate(sum=Sum("count", default=0))["sum"],
+                address=_list_of(
+                    "payments_refuseddelivery", "reason=not-authenticated"
+                ),
+                is_urgent=False,
             )
         )
     return found

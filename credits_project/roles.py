@@ -26,8 +26,12 @@ _VIEW = frozenset(
         "payments": [
             "creditpackage",
             "creditpurchase",
+            "gatewaydifference",
             "gatewayevent",
             "purchaserefund",
+            "reconciliationrun",
+            "refuseddelivery",
+            "reviewcase",
         ],
         "wallets": [
             "creditadjustment",
@@ -58,6 +62,7 @@ ROLES: dict[str, frozenset[str]] = {
     SUPPORT: _VIEW
     | {
         "courses.refund_enrollment",
+        "payments.decide_reviewcase",
         "payments.process_gatewayevent",
         "payments.recheck_creditpurchase",
         "payments.refund_creditpurchase",
@@ -72,6 +77,8 @@ ROLES: dict[str, frozenset[str]] = {
         "payments.add_creditpackage",
         "payments.change_creditpackage",
         "payments.change_purchaserefund",
+        "payments.decide_gatewaydifference",
+        "payments.decide_reviewcase",
         "payments.process_gatewayevent",
         "payments.recheck_creditpurchase",
         "payments.refund_creditpurchase",

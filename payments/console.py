@@ -47,7 +47,7 @@ def number_of(text: str) -> int | None:
 def ask_with_form(
     model_admin: ModelAdmin,
     request: HttpRequest,
-    queryset: QuerySet[CreditPurchase],
+    queryset: QuerySet[Any],
     *,
     form: type[forms.Form],
     action: str,
@@ -66,7 +66,7 @@ def ask_with_form(
     reason = ask_for_reason(
         model_admin,
         request,
-        queryset.select_related("user"),
+        queryset,
         action=action,
         title=title,
         template=template,

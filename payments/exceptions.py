@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from credits_project.exceptions import DomainError, InvalidInput, NotFound
+from credits_project.exceptions import (
+    DomainError,
+    InvalidInput,
+    InvalidTransition,
+    NotFound,
+)
 
 
 class PackageNotOnSale(InvalidInput):
@@ -31,3 +36,20 @@ class NotRefundable(DomainError):
     code = "not-refundable"
     title = "This cannot be refunded."
     status = 409
+
+
+class AlreadyDecided(InvalidTransition):
+    """Somebody was quicker, or it was pressed twice: a decision is made once."""
+
+    def __init__(self, *, current: str, wanted: str) -> None:
+        DomainError.__init__(
+            self, f"It is {current} already.", current=current, wanted=wanted
+        )
+
+
+class NotForThisCase(DomainError):
+    """What is asked for makes no sense for a case of this kind, or no more."""
+
+    code = InvalidTransition.code
+    title = InvalidTransition.title
+    status = InvalidTransition.status

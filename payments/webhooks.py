@@ -7,8 +7,6 @@ signature is over the raw bytes. Nothing here believes an event: the gateway is 
 from __future__ import annotations
 
 import logging
-import threading
-from collections import Counter
 from typing import Final
 
 from django.conf import settings
@@ -26,18 +24,6 @@ BODY_LENGTH_MAX: Final = 64 * 1024
 SIGNATURE_HEADER: Final = "Signature"
 _KEPT_HEADERS: Final = ("Content-Type", "User-Agent", "X-Request-ID")
 _KEPT_LENGTH_MAX: Final = 200
-
-_refused: Counter[str] = Counter()
-_refused_lock = threading.Lock()
-
-
-def refused_deliveries() -> dict[str, int]:
-    """Return how many deliveries this process refused, by the slug of the refusal.
-
-    Not kept in the database: forgers would choose how much we write.
-    """
-    with _refused_lock:
-        return dict(_refused)
 
 
 @csrf_exempt
@@ -124,7 +110,6 @@ def _kept(request: HttpRequest) -> dict[str, str]:
 def _refuse(
     request: HttpRequest, code: str, *, detail: str = "", **facts: object
 ) -> HttpResponse:
-    with _refused_lock:
-        _refused[code] += 1
+    services.count_refused(code)
     logger.warning("refused a delivery of the gateway: %s", code)
     return problem_response(request, code, detail=detail, **facts)

@@ -187,7 +187,11 @@ def test_every_action_of_who_may_only_look_is_gone(rf: Any):
                 ("wallets.creditwallet", "unfreeze"),
                 ("payments.creditpurchase", "recheck"),
                 ("payments.creditpurchase", "refund"),
-                ("payments.creditpurchase", "close_review"),
+                ("payments.gatewaydifference", "recheck"),
+                ("payments.reviewcase", "recheck"),
+                ("payments.reviewcase", "credit"),
+                ("payments.reviewcase", "refund"),
+                ("payments.reviewcase", "dismiss"),
                 ("payments.gatewayevent", "process_again"),
                 ("courses.enrollment", "refund"),
             }

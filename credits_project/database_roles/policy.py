@@ -66,8 +66,14 @@ MONEY: Final[Mapping[str, Rights]] = {
     "credit_adjustments": _STATE,
     "credit_packages": _STATE,
     "credit_purchases": _STATE,
-    "credit_purchase_refunds": _append_but("returned_at", "returned_how"),
+    "credit_purchase_refunds": _append_but(
+        "status", "returned_at", "returned_via", "returned_how"
+    ),
     "gateway_events": _STATE,
+    "gateway_differences": _STATE,
+    "reconciliation_runs": _STATE,
+    "refused_deliveries": _STATE,
+    "review_cases": _STATE,
     "courses": _STATE,
     "commission_rates": _append_but("cancelled_at"),
     "enrollments": _STATE,

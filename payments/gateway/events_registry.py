@@ -11,8 +11,8 @@ from datetime import datetime
 
 # Looks the payout up at the gateway and acts on the answer, not on the event.
 PayoutHandler = Callable[[str], None]
-# Yields a line for each difference between our payouts and the gateway's, for those
-# of the period `start` <= time < `end`.
+# Returns a line "payout <charge_id>: <what differs>" for each difference between our
+# payouts and the gateway's, for those of the period `start` <= time < `end`.
 PayoutReconciler = Callable[[datetime, datetime], "list[str]"]
 
 

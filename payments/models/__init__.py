@@ -7,13 +7,23 @@ from payments.models.purchases import (
     CreditPackage,
     CreditPurchase,
     Currency,
-    PurchaseRefund,
 )
+from payments.models.reconciling import (
+    GatewayDifference,
+    ReconciliationRun,
+    RefusedDelivery,
+)
+from payments.models.refunds import PurchaseRefund
+from payments.models.reviews import ReviewCase
 
 __all__ = [
     "CreditPackage",
     "CreditPurchase",
     "Currency",
+    "GatewayDifference",
     "GatewayEvent",
     "PurchaseRefund",
+    "ReconciliationRun",
+    "RefusedDelivery",
+    "ReviewCase",
 ]

@@ -1,4 +1,4 @@
-"""What is sold, what was ordered, and what was refunded."""
+"""What is sold, and what was ordered."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class CreditPurchaseQuerySet(models.QuerySet["CreditPurchase"]):
 
     def in_review(self) -> Self:
         """Return purchases that staff have yet to look at, paid ones included."""
-        return self.exclude(review_reason="").filter(reviewed_at__isnull=True)
+        return self.filter(cases__status="open").distinct()
 
 
 class CreditPurchase(models.Model):
@@ -141,6 +141,8 @@ class CreditPurchase(models.Model):
     # What was ordered, in `currency`.
     price = models.DecimalField(max_digits=14, decimal_places=2)
     currency = models.CharField(max_length=3, choices=Currency)
+    # The gateway's mode at the order, `test` or `live`: only a payment in it counts.
+    mode = models.CharField(max_length=4)
     # Our name for the payment at the gateway, unique for ever.
     tx_ref = models.CharField(max_length=100, unique=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.CREATED)
@@ -158,10 +160,13 @@ class CreditPurchase(models.Model):
     amount_paid = models.DecimalField(
         max_digits=14, decimal_places=2, null=True, blank=True
     )
-    # Why staff have to look: at one under review, or at a paid one about which
-    # something is odd. And when they had looked.
-    review_reason = models.CharField(max_length=500, blank=True, default="")
-    reviewed_at = models.DateTimeField(null=True, blank=True)
+    # In which mode, as the gateway said when the credits were given.
+    paid_mode = models.CharField(max_length=10, blank=True, default="")
+    # What was given for how much of the money: what was ordered for the price, unless
+    # staff gave less for a payment that fell short, or more for one in excess.
+    credited_credits = CreditField(default=ZERO)
+    credited_bonus_credits = CreditField(default=ZERO)
+    credited_money = models.DecimalField(max_digits=14, decimal_places=2, default=ZERO)
 
     transfer = models.OneToOneField(
         "wallets.CreditTransfer",
@@ -236,11 +241,18 @@ class CreditPurchase(models.Model):
                     status__in=["paid", "refunded"],
                     transfer__isnull=False,
                     paid_at__isnull=False,
+                    credited_credits__gt=0,
+                    credited_bonus_credits__gte=0,
+                    credited_bonus_credits__lte=F("bonus_credits"),
+                    credited_money__gt=0,
                 )
                 | Q(
                     status__in=["created", "pending", "expired", "review", "refunded"],
                     transfer__isnull=True,
                     paid_at__isnull=True,
+                    credited_credits=0,
+                    credited_bonus_credits=0,
+                    credited_money=0,
                     refunded_credits=0,
                     refunded_bonus_credits=0,
                 ),
@@ -249,9 +261,9 @@ class CreditPurchase(models.Model):
                 name="payments_creditpurchase_refund_within_credits",
                 condition=Q(
                     refunded_credits__gte=0,
-                    refunded_credits__lte=F("credits"),
+                    refunded_credits__lte=F("credited_credits"),
                     refunded_bonus_credits__gte=0,
-                    refunded_bonus_credits__lte=F("bonus_credits"),
+                    refunded_bonus_credits__lte=F("credited_bonus_credits"),
                     refunded_money__gte=0,
                     refunded_money__lt=MAX_CREDITS,
                 ),
@@ -263,12 +275,25 @@ class CreditPurchase(models.Model):
                 & (
                     Q(transfer__isnull=True)
                     | Q(
-                        refunded_credits=F("credits"),
-                        refunded_bonus_credits=F("bonus_credits"),
+                        refunded_credits=F("credited_credits"),
+                        refunded_bonus_credits=F("credited_bonus_credits"),
                     )
                 )
                 | ~Q(status="refunded")
-                & Q(refunded_at__isnull=True, refunded_credits__lt=F("credits")),
+                & Q(refunded_at__isnull=True)
+                & (
+                    Q(transfer__isnull=True)
+                    | Q(refunded_credits__lt=F("credited_credits"))
+                ),
+            ),
+            models.CheckConstraint(
+                name="payments_creditpurchase_mode_known",
+                condition=Q(mode__in=["test", "live"]),
+            ),
+            # A payment in test mode never gives credits to an order of a live system.
+            models.CheckConstraint(
+                name="payments_creditpurchase_paid_in_its_mode",
+                condition=Q(transfer__isnull=True) | Q(paid_mode=F("mode")),
             ),
             models.UniqueConstraint(
                 name="payments_creditpurchase_unique_idempotency_key",
@@ -293,57 +318,3 @@ class CreditPurchase(models.Model):
     def total_credits(self) -> Decimal:
         """Credits and bonus together."""
         return self.credits + self.bonus_credits
-
-
-class PurchaseRefund(models.Model):
-    """One refund of a purchase: credits taken back, and money due to the payer.
-
-    Only the note that the money went back is added later.
-    """
-
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    purchase = models.ForeignKey(
-        CreditPurchase, on_delete=models.PROTECT, related_name="refunds"
-    )
-    # 1, 2, 3 … within the purchase.
-    number = models.PositiveIntegerField()
-    credits = CreditField()
-    # Taken back along with them.
-    bonus_credits = CreditField(default=ZERO)
-    # In the purchase's currency, due to the payer.
-    money = models.DecimalField(max_digits=14, decimal_places=2)
-    reason = models.CharField(max_length=500)
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
-    )
-    transfer = models.OneToOneField(
-        "wallets.CreditTransfer", on_delete=models.PROTECT, related_name="+"
-    )
-    created_at = models.DateTimeField(auto_now_add=True)
-    # When and how the money went back, as staff noted it.
-    returned_at = models.DateTimeField(null=True, blank=True)
-    returned_how = models.CharField(max_length=500, blank=True, default="")
-
-    class Meta:
-        db_table = "credit_purchase_refunds"
-        verbose_name = "purchase refund"
-        constraints: ClassVar = [
-            models.UniqueConstraint(
-                name="payments_purchaserefund_unique_number",
-                fields=["purchase", "number"],
-            ),
-            models.CheckConstraint(
-                name="payments_purchaserefund_amounts_in_range",
-                condition=Q(
-                    credits__gt=0,
-                    credits__lt=MAX_CREDITS,
-                    bonus_credits__gte=0,
-                    bonus_credits__lt=MAX_CREDITS,
-                    money__gte=0,
-                    money__lt=MAX_CREDITS,
-                ),
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"refund {self.number} of purchase {self.purchase_id}"

@@ -21,6 +21,7 @@ from wallets.services import Leg, TransactionType, post, wallet_id_of
 from wallets.system import system_wallet_id
 
 _REASON_LENGTH_MAX = 500
+_RefundStatus = PurchaseRefund.Status
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +41,7 @@ def refund_purchase(
     reason: str,
     credits: Decimal | None = None,
     number: int | None = None,
+    is_due: bool = True,
 ) -> PurchaseRefund:
     """Take credits of a paid purchase back and note the money due. Return the refund.
 
@@ -52,6 +54,8 @@ def refund_purchase(
             unless given.
         number: which refund of the purchase this is to be, counted from 1. A form
             that is sent twice names the same number twice, and refunds once.
+        is_due: whether the payer gets the money back; not where the gateway took the
+            payment back itself.
 
     Raises:
         PurchaseNotFound: there is no such purchase.
@@ -64,7 +68,7 @@ def refund_purchase(
     earlier = purchase.refunds.count()
     if purchase.transfer_id is None:
         raise NotRefundable("Only a paid purchase can be refunded.")
-    left = purchase.credits - purchase.refunded_credits
+    left = purchase.credited_credits - purchase.refunded_credits
     if (number is not None and number != earlier + 1) or not left:
         raise NotRefundable("This refund has been made already.", refunds=earlier)
     wanted = left if credits is None else positive_amount(credits, field="credits")
@@ -80,6 +84,8 @@ def refund_purchase(
         credits=share.credits,
         bonus_credits=share.bonus_credits,
         money=share.money,
+        currency=purchase.currency,
+        status=_RefundStatus.DUE if is_due and share.money else _RefundStatus.NOT_DUE,
         reason=reason,
         actor=actor,
         transfer=transfer,
@@ -93,43 +99,61 @@ def refund_purchase(
         credits=str(share.credits),
         bonus_credits=str(share.bonus_credits),
         money=str(share.money),
+        due=refund.status,
     )
     return refund
 
 
 @transaction.atomic
 def note_money_returned(
-    *, refund_id: uuid.UUID, actor: Any, how: str
+    *,
+    refund_id: uuid.UUID,
+    actor: Any,
+    how: str,
+    via: str = PurchaseRefund.Way.BY_HAND,
 ) -> PurchaseRefund:
     """Note that the money of a refund went back to the payer, and how. Once.
 
+    Args:
+        how: what somebody who looks for it needs: number, account, day.
+        via: one of `PurchaseRefund.Way`.
+
     Raises:
-        NotRefundable: it has been noted already.
+        NotRefundable: it has been noted already, or no money is due.
         InvalidInput: it does not say how.
         PurchaseRefund.DoesNotExist: there is no such refund.
     """
     how = checked_reason(how, field="how")
+    if via not in PurchaseRefund.Way.values:
+        raise InvalidInput("via", "There is no such way.", reason="invalid_choice")
     refund = PurchaseRefund.objects.select_for_update(no_key=True).get(pk=refund_id)
-    if refund.returned_at is not None:
+    if refund.status == _RefundStatus.NOT_DUE:
+        raise NotRefundable("No money is due for this refund.")
+    if refund.status == _RefundStatus.RETURNED:
         raise NotRefundable("The money of this refund has been returned already.")
+    refund.move_to(_RefundStatus.RETURNED)
     refund.returned_at = timezone.now()
+    refund.returned_via = via
     refund.returned_how = how
-    refund.save(update_fields=["returned_at", "returned_how"])
-    audit.record(actor=actor, row=refund, action="money returned", reason=how)
+    refund.save(update_fields=["status", "returned_at", "returned_via", "returned_how"])
+    audit.record(actor=actor, row=refund, action="money returned", reason=how, via=via)
     return refund
 
 
 def share_of(purchase: CreditPurchase, credits: Decimal) -> Share:
-    """Return what comes back with `credits` more of those sold.
+    """Return what comes back with `credits` more of those that were given.
 
     Bonus and money are rounded on the running total and not on each refund, so that
-    the refunds of a purchase add up to exactly its bonus and its price; half a cent
-    goes to the even neighbour. Kwacha are whole, as the gateway takes no others.
+    the refunds of a purchase add up to exactly what was given and paid for it; half a
+    cent goes to the even neighbour. Kwacha are whole, as the gateway takes no others,
+    but for the last part of a payment that was not.
     """
     total = purchase.refunded_credits + credits
-    unit = Decimal(1) if purchase.currency == Currency.MWK else CENT
-    bonus = _part(purchase.bonus_credits, total, purchase.credits, unit=CENT)
-    money = _part(purchase.price, total, purchase.credits, unit=unit)
+    is_last = total == purchase.credited_credits
+    unit = Decimal(1) if purchase.currency == Currency.MWK and not is_last else CENT
+    given = purchase.credited_credits
+    bonus = _part(purchase.credited_bonus_credits, total, given, unit=CENT)
+    money = _part(purchase.credited_money, total, given, unit=unit)
     return Share(
         credits=credits,
         bonus_credits=bonus - purchase.refunded_bonus_credits,
@@ -206,7 +230,7 @@ def _add(purchase: CreditPurchase, share: Share, *, now: datetime) -> None:
     purchase.refunded_bonus_credits += share.bonus_credits
     purchase.refunded_money += share.money
     changed = ["refunded_credits", "refunded_bonus_credits", "refunded_money"]
-    if purchase.refunded_credits == purchase.credits:
+    if purchase.refunded_credits == purchase.credited_credits:
         purchase.move_to(CreditPurchase.Status.REFUNDED)
         purchase.refunded_at = now
         changed += ["status", "refunded_at"]

@@ -8,26 +8,21 @@ from __future__ import annotations
 import dataclasses
 import logging
 import uuid
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from credits_project import audit
-from credits_project.money import CENT
+from credits_project import audit, leases
 from payments import gateway
 from payments.exceptions import PurchaseNotFound
-from payments.gateway import GatewayUnavailable, Outcome, PaymentStatus
+from payments.gateway import GatewayUnavailable, PaymentStatus
 from payments.models import CreditPurchase
-from payments.services import leasing
+from payments.services import deciding
+from payments.services.leasing import lease_time
 from payments.services.transactions import assert_none_open
-from wallets.exceptions import BalanceOutOfRange
-from wallets.services import Leg, TransactionType, post, wallet_id_of
-from wallets.system import system_wallet_id
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +36,8 @@ STALE_AFTER: Final = timedelta(seconds=5)
 _PATIENCE_SECONDS: Final = 5.0
 # With so many failures in a row the gateway is down, and the rest can wait.
 _FAILURES_MAX: Final = 3
-_Status = CreditPurchase.Status
+# No growing pauses then: the first sweep after an outage asks about all that waited.
+AFTER_FAILURE: Final = timedelta(seconds=5)
 
 
 def settle_purchase(
@@ -55,9 +51,9 @@ def settle_purchase(
     """Ask the gateway about a purchase and do what its answer says. Return it as it is.
 
     Paid as ordered: the buyer gets credits and bonus, once, however often and from
-    wherever this is called. Paid too little, in another currency or another mode: no
-    credits, and staff look at it. Paid too much: credited as ordered, and staff look.
-    A failed attempt is not an end, as the payer may try again on the same page.
+    wherever this is called. Whatever does not fit becomes a case for staff; see
+    `deciding`. A failed attempt is not an end, as the payer may try again on the same
+    page.
 
     Args:
         actor: the member of staff who asks, if one does; it is noted.
@@ -69,12 +65,14 @@ def settle_purchase(
         GatewayUnavailable: the gateway gave no answer; nothing has changed.
     """
     assert_none_open()
-    if not CreditPurchase.objects.filter(tx_ref=tx_ref).exists():
+    credited = CreditPurchase.objects.filter(tx_ref=tx_ref).values_list("transfer_id")
+    if not (found := credited.first()):
         raise PurchaseNotFound
     answer = _client(patience_seconds).verify(tx_ref)
     return _apply(
         answer,
         tx_ref=tx_ref,
+        was_credited=found[0] is not None,
         actor=actor,
         lease_token=lease_token,
         now=now or timezone.now(),
@@ -116,18 +114,19 @@ def check_due_purchases(
     due = CreditPurchase.objects.open()
     if not everything:
         due = due.filter(next_check_at__lte=now)
-    free = due.filter(Q(leased_until__isnull=True) | Q(leased_until__lte=now))
+    free = leases.free(due, now=now)
     found = free.order_by("next_check_at", "pk").values_list("pk", "tx_ref")[:batch]
+    clock = leases.clock(now)
     checked = failures = 0
     for pk, tx_ref in list(found):
-        token = leasing.claim(due, pk=pk, now=now)
+        token = leases.claim(due, pk=pk, now=clock(), lasts=lease_time())
         if token is None:
             continue
         try:
-            settle_purchase(tx_ref=tx_ref, lease_token=token, now=now)
+            settle_purchase(tx_ref=tx_ref, lease_token=token, now=clock())
         except GatewayUnavailable as error:
             logger.warning("could not ask about %s: %s", tx_ref, error)
-            _postpone(pk=pk, token=token, now=now)
+            _postpone(pk=pk, token=token, now=clock())
             failures += 1
             if failures == _FAILURES_MAX:
                 break
@@ -162,9 +161,10 @@ def _client(patience_seconds: float | None) -> gateway.Gateway:
 @transaction.atomic(durable=True)
 def _postpone(*, pk: uuid.UUID, token: uuid.UUID, now: datetime) -> None:
     purchase = _lock(pk=pk)
-    if leasing.is_ours(purchase, token):
-        purchase.next_check_at = next_check(purchase, now=now)
-        purchase.save(update_fields=[*leasing.release(purchase), "next_check_at"])
+    if leases.is_ours(purchase, token):
+        # Behind all others that are due: what never works keeps nobody waiting.
+        purchase.next_check_at = now + AFTER_FAILURE
+        purchase.save(update_fields=[*leases.release(purchase), "next_check_at"])
 
 
 def _lock(**lookup: Any) -> CreditPurchase:
@@ -177,22 +177,32 @@ def _apply(
     answer: PaymentStatus,
     *,
     tx_ref: str,
+    was_credited: bool,
     actor: Any,
     lease_token: uuid.UUID | None,
     now: datetime,
 ) -> CreditPurchase:
     """Lock the purchase, look at it again, and do what the answer says."""
     purchase = _lock(tx_ref=tx_ref)
-    if not leasing.is_ours(purchase, lease_token):
+    if not leases.is_ours(purchase, lease_token):
         return purchase
     before = purchase.status
+    if purchase.transfer_id is not None and not was_credited:
+        # Somebody was quicker with a newer answer. That this one says, say, pending is
+        # no news about what was paid since it was asked for.
+        if lease_token is not None:
+            purchase.save(update_fields=leases.release(purchase))
+        audit.record(actor=actor, row=purchase, action="recheck", now=before)
+        return purchase
     changed = {"checked_at", "checks", "next_check_at"}
     purchase.checked_at = now
     purchase.checks += 1
     if lease_token is not None:
-        changed.update(leasing.release(purchase))
-    changed |= _note(purchase, answer)
-    changed |= _decide(purchase, answer, now=now)
+        changed.update(leases.release(purchase))
+    changed |= deciding.note(purchase, answer)
+    changed |= deciding.decide(
+        purchase, answer, is_over=now - purchase.created_at >= ASKED_FOR, now=now
+    )
     is_open = purchase.status in CreditPurchase.OPEN
     purchase.next_check_at = next_check(purchase, now=now) if is_open else None
     purchase.save(update_fields=sorted(changed))
@@ -200,166 +210,3 @@ def _apply(
         actor=actor, row=purchase, action="recheck", before=before, now=purchase.status
     )
     return purchase
-
-
-def _note(purchase: CreditPurchase, answer: PaymentStatus) -> set[str]:
-    """Keep what the gateway said, unless it is about another payment."""
-    if answer.tx_ref != purchase.tx_ref or purchase.status == _Status.REFUNDED:
-        return set()
-    purchase.gateway_status = answer.status
-    purchase.gateway_reference = answer.reference or purchase.gateway_reference
-    purchase.gateway_channel = answer.channel or purchase.gateway_channel
-    if answer.charges is not None:
-        purchase.gateway_fee = _to_cents(answer.charges)
-    return {"gateway_status", "gateway_reference", "gateway_channel", "gateway_fee"}
-
-
-def _decide(
-    purchase: CreditPurchase, answer: PaymentStatus, *, now: datetime
-) -> set[str]:
-    """Move the purchase to where the answer puts it; return the fields that changed."""
-    if purchase.transfer_id is not None:
-        if answer.outcome is Outcome.FAILED and purchase.status == _Status.PAID:
-            # Nothing is taken back by itself: the credits may be spent, the word wrong.
-            return _flag(
-                purchase, f"The gateway says “{answer.status}” after it had said paid."
-            )
-        return set()
-    if purchase.status == _Status.REFUNDED:
-        return set()
-    if answer.outcome is Outcome.PAID:
-        objection = _objection(purchase, answer)
-        if objection:
-            return _put_under_review(purchase, objection, answer)
-        return _credit(purchase, answer, now=now)
-    if purchase.status in CreditPurchase.OPEN and (
-        now - purchase.created_at >= ASKED_FOR
-    ):
-        if answer.outcome is Outcome.UNKNOWN:
-            # It cannot be told whether there is money: not to be forgotten as expired.
-            objection = f"The gateway says “{answer.status}”, which is not understood."
-            return _put_under_review(purchase, objection, answer)
-        purchase.move_to(_Status.EXPIRED)
-        return {"status"}
-    return set()
-
-
-def _objection(purchase: CreditPurchase, answer: PaymentStatus) -> str:
-    """Return why a payment is not the one that was ordered; empty where it is."""
-    mode = gateway.from_settings().config.mode
-    found: list[tuple[bool, Callable[[], str]]] = [
-        (
-            answer.tx_ref != purchase.tx_ref,
-            lambda: "The gateway answered about another payment.",
-        ),
-        (
-            answer.mode != mode,
-            lambda: f"Paid in {answer.mode or 'no'} mode, not in {mode} mode.",
-        ),
-        (
-            answer.currency != purchase.currency,
-            lambda: (
-                f"Paid in {answer.currency or 'no currency'},"
-                f" not in {purchase.currency}."
-            ),
-        ),
-        (
-            answer.amount is None,
-            lambda: "The gateway does not say how much was paid.",
-        ),
-        (
-            answer.amount is not None and answer.amount < purchase.price,
-            lambda: f"Paid {answer.amount} of {purchase.price} {purchase.currency}.",
-        ),
-    ]
-    return next((tell() for is_so, tell in found if is_so), "")
-
-
-def _put_under_review(
-    purchase: CreditPurchase, reason: str, answer: PaymentStatus
-) -> set[str]:
-    if purchase.status != _Status.REVIEW:
-        if purchase.review_reason == reason:
-            # Staff closed it: the same answer again is no news.
-            return set()
-        purchase.move_to(_Status.REVIEW)
-        purchase.reviewed_at = None
-        logger.warning("%s is under review: %s", purchase.tx_ref, reason)
-    purchase.review_reason = reason
-    if answer.tx_ref == purchase.tx_ref and answer.amount is not None:
-        purchase.amount_paid = _to_cents(answer.amount)
-    return {"status", "review_reason", "reviewed_at", "amount_paid"}
-
-
-def _flag(purchase: CreditPurchase, reason: str) -> set[str]:
-    """Ask staff to look at a purchase that stays what it is; once for each reason."""
-    if reason in purchase.review_reason:
-        return set()
-    # The newest first: it is the one that must not be cut off.
-    purchase.review_reason = f"{reason} {purchase.review_reason}".strip()[:500]
-    purchase.reviewed_at = None
-    logger.warning("%s is flagged: %s", purchase.tx_ref, reason)
-    return {"review_reason", "reviewed_at"}
-
-
-def _credit(
-    purchase: CreditPurchase, answer: PaymentStatus, *, now: datetime
-) -> set[str]:
-    """Give the buyer what was ordered; the caller holds the purchase's lock."""
-    assert answer.amount is not None, "there is no objection"
-    try:
-        transfer = post(
-            *_legs(purchase),
-            key=f"purchase:{purchase.pk}",
-            description=f"{purchase.total_credits} credits bought",
-            metadata={
-                "purchase": str(purchase.pk),
-                "credits": str(purchase.credits),
-                "bonus_credits": str(purchase.bonus_credits),
-                "price": str(purchase.price),
-                "currency": purchase.currency,
-            },
-        )
-    except BalanceOutOfRange:
-        # It refuses before it writes, so the rest of the transaction stands.
-        reason = "Paid, and the wallet cannot hold that many credits."
-        return _put_under_review(purchase, reason, answer)
-    excess = answer.amount - purchase.price
-    changed = {"status", "transfer", "paid_at", "amount_paid"}
-    if purchase.status == _Status.EXPIRED:
-        changed |= _flag(purchase, "Paid after the order had expired.")
-    elif purchase.status == _Status.REVIEW:
-        # What was wrong with the payment is not wrong any more.
-        purchase.reviewed_at = now
-        changed.add("reviewed_at")
-    if excess > 0:
-        currency = purchase.currency
-        changed |= _flag(purchase, f"Paid {_to_cents(excess)} {currency} too much.")
-    purchase.move_to(_Status.PAID)
-    purchase.transfer = transfer
-    purchase.paid_at = now
-    purchase.amount_paid = _to_cents(answer.amount)
-    return changed
-
-
-def _legs(purchase: CreditPurchase) -> list[Leg]:
-    """Return the legs of the one transfer: credits are sold, the bonus is given."""
-    amounts = {
-        wallet_id_of(user_id=purchase.user_id): purchase.total_credits,
-        system_wallet_id("issued", cause=purchase.pk): -purchase.credits,
-        system_wallet_id("promotions", cause=purchase.pk): -purchase.bonus_credits,
-    }
-    return [
-        Leg(
-            wallet_id=wallet_id,
-            amount=amount,
-            transaction_type=TransactionType.PURCHASE,
-        )
-        for wallet_id, amount in amounts.items()
-        if amount
-    ]
-
-
-def _to_cents(amount: Decimal) -> Decimal:
-    """Return a sum of the gateway's with two decimals, never more than it was."""
-    return amount.quantize(CENT, rounding=ROUND_DOWN)

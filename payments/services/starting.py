@@ -12,13 +12,13 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from credits_project import idempotency
+from credits_project import idempotency, leases
 from credits_project.exceptions import RequestInProgress
 from payments import gateway
 from payments.exceptions import PackageNotOnSale
 from payments.gateway import CheckoutSession, GatewayRefused, GatewayUnavailable
 from payments.models import CreditPackage, CreditPurchase
-from payments.services import leasing
+from payments.services.leasing import lease_time
 from payments.services.transactions import assert_none_open
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def _order(*, user: Any, package_id: uuid.UUID, key: str | None) -> CreditPurcha
     package = CreditPackage.objects.on_sale().filter(pk=package_id).first()
     if package is None:
         raise PackageNotOnSale
-    lease = leasing.lease_time()
+    lease = lease_time()
     return CreditPurchase.objects.create(
         user=user,
         package=package,
@@ -83,6 +83,7 @@ def _order(*, user: Any, package_id: uuid.UUID, key: str | None) -> CreditPurcha
         bonus_credits=package.bonus_credits,
         price=package.price,
         currency=package.currency,
+        mode=gateway.from_settings().config.mode,
         # Not to be guessed: whoever knows it learns the status of the payment.
         tx_ref=f"credits-{secrets.token_hex(16)}",
         idempotency_key=key,
@@ -100,10 +101,11 @@ def _earlier(purchase: CreditPurchase, *, now: datetime) -> CreditPurchase:
         # The poller's lease is no business of the caller's.
         purchase.lease_token = None
         return purchase
-    token = leasing.claim(
+    token = leases.claim(
         CreditPurchase.objects.filter(status=_Status.CREATED, checkout_url=""),
         pk=purchase.pk,
         now=now,
+        lasts=lease_time(),
     )
     if token is None:
         raise RequestInProgress
@@ -152,12 +154,12 @@ def _give_key_back(purchase: CreditPurchase) -> None:
 def _with_page(ordered: CreditPurchase, session: CheckoutSession) -> CreditPurchase:
     """Keep the address of the page and return the purchase as it is now."""
     purchase = CreditPurchase.objects.select_for_update(no_key=True).get(pk=ordered.pk)
-    if not leasing.is_ours(purchase, ordered.lease_token):
+    if not leases.is_ours(purchase, ordered.lease_token):
         # So slow that another request took over; that one answers.
         if not purchase.checkout_url:
             raise RequestInProgress
         return purchase
-    changed = leasing.release(purchase)
+    changed = leases.release(purchase)
     purchase.checkout_url = session.checkout_url
     # The payer may have been quicker than the answer: then it is paid by now.
     if purchase.status == _Status.CREATED:

@@ -51,6 +51,11 @@ def now_of(purchase: CreditPurchase) -> CreditPurchase:
     return CreditPurchase.objects.get(pk=purchase.pk)
 
 
+def cases_of(purchase: CreditPurchase) -> list[tuple[str, str, str]]:
+    """Kind, what came and state of each case about a purchase, oldest first."""
+    return list(purchase.cases.order_by("pk").values_list("kind", "came", "status"))
+
+
 def event_about(purchase: CreditPurchase, **fields: Any) -> dict[str, Any]:
     """What the gateway's event about a paid purchase says."""
     return {

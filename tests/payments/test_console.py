@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from payments import services
-from payments.models import CreditPackage, CreditPurchase, PurchaseRefund
+from payments.models import (
+    CreditPackage,
+    CreditPurchase,
+    GatewayDifference,
+    PurchaseRefund,
+    RefusedDelivery,
+    ReviewCase,
+)
 from tests.factories import balance_of, make_staff, make_user
 from tests.payments.buying import buy, encode, event_about, make_package, now_of, start
 
@@ -18,6 +27,9 @@ PURCHASES = "/admin/payments/creditpurchase/"
 REFUNDS = "/admin/payments/purchaserefund/"
 EVENTS = "/admin/payments/gatewayevent/"
 PACKAGES = "/admin/payments/creditpackage/"
+CASES = "/admin/payments/reviewcase/"
+DIFFERENCES = "/admin/payments/gatewaydifference/"
+REFUSED = "/admin/payments/refuseddelivery/"
 
 
 def client_of(group: str) -> Client:
@@ -185,26 +197,108 @@ def test_auditors_change_nothing(simulator):
     purchase = buy(simulator)
     auditors = client_of("auditors")
 
-    for action in ("recheck", "refund", "close_review"):
+    for action in ("recheck", "refund"):
         confirm(auditors, PURCHASES, action, purchase, reason="x")
+    case = short_case(simulator)
+    for action in ("recheck", "credit", "refund", "dismiss"):
+        confirm(auditors, CASES, action, case, reason="x")
 
     assert now_of(purchase).status == "paid"
     assert now_of(purchase).checks == purchase.checks
+    assert now_of(case.purchase).checks == 1
+    assert ReviewCase.objects.get().status == "open"
 
 
-def test_a_review_is_closed_with_a_reason(simulator, support):
+def short_case(simulator: Any, amount: int = 500) -> ReviewCase:
+    """A case about half of what was ordered."""
+    purchase = start(make_user("buyer"))
+    simulator.control.complete(purchase.tx_ref)
+    simulator.control.fault("verify", "alter", set={"amount": amount})
+    services.settle_purchase(tx_ref=purchase.tx_ref)
+    return purchase.cases.get()
+
+
+@pytest.mark.parametrize(
+    ("action", "status"),
+    [("credit", "paid"), ("refund", "refunded"), ("dismiss", "expired")],
+)
+def test_a_case_is_decided_with_a_reason_once_however_often_it_is_pressed(
+    simulator, support, action, status
+):
+    case = short_case(simulator)
+    page = act(support, CASES, action, case).content.decode()
+    assert "Expected: Paid 1000.00 MWK. Came: Paid 500 MWK." in page
+    assert now_of(case.purchase).status == "review"
+
+    confirm(support, CASES, action, case, reason="spoke with the payer")
+    again = confirm(support, CASES, action, case, reason="once more")
+    from_all = confirm(support, f"{CASES}?state=all", action, case, reason="and again")
+
+    case.refresh_from_db()
+    assert case.reason == "spoke with the payer"
+    assert now_of(case.purchase).status == status
+    assert "These are decided already." in again.content.decode()
+    assert f"It is {case.status} already." in from_all.content.decode()
+    assert PurchaseRefund.objects.count() == (1 if action == "refund" else 0)
+
+
+def test_the_list_of_cases_shows_open_ones_unless_asked_for_others(simulator, support):
+    case, decided = short_case(simulator), short_case(simulator)
+    finance = make_staff("finance")
+    services.dismiss_case(case_id=decided.pk, actor=finance, reason="nothing")
+
+    waiting = support.get(CASES).context["cl"].queryset
+    dismissed = support.get(CASES, {"state": "dismissed"}).context["cl"].queryset
+
+    assert (waiting.get(), dismissed.get()) == (case, decided)
+    assert support.get(CASES, {"state": "all"}).context["cl"].queryset.count() == 2
+
+
+def test_asking_again_about_a_case_settles_it_where_all_is_well(simulator, support):
+    case = short_case(simulator)
+    simulator.control.clear_faults()
+
+    answer = act(support, CASES, "recheck", case)
+
+    assert "asked, settled." in answer.content.decode()
+    assert now_of(case.purchase).status == "paid"
+
+
+def test_a_difference_is_asked_about_again_and_dismissed_by_finance(simulator, support):
     purchase = start()
     simulator.control.complete(purchase.tx_ref)
-    simulator.control.fault("verify", "wrong-amount")
-    services.settle_purchase(tx_ref=purchase.tx_ref)
-    assert act(support, PURCHASES, "close_review", purchase).status_code == 200
+    services.reconcile(
+        start=purchase.created_at, end=purchase.created_at + timedelta(hours=1)
+    )
+    difference = GatewayDifference.objects.get()
+    finance = client_of("finance")
 
-    confirm(
-        support, PURCHASES, "close_review", purchase, reason="paid back by hand",
-        money_returned="on",
-    )  # fmt: skip
+    told = act(support, DIFFERENCES, "recheck", difference).content.decode()
+    confirm(support, DIFFERENCES, "dismiss", difference, reason="may not")
+    difference.refresh_from_db()
+    assert "paid; the next comparison looks again." in told
+    assert (difference.status, now_of(purchase).status) == ("open", "paid")
 
-    assert now_of(purchase).status == "refunded"
+    act(finance, DIFFERENCES, "dismiss", difference)
+    for _ in range(2):
+        answer = confirm(finance, DIFFERENCES, "dismiss", difference, reason="known")
+
+    difference.refresh_from_db()
+    assert (difference.status, difference.reason) == ("dismissed", "known")
+    assert "It is dismissed already." in answer.content.decode()
+
+
+def test_forged_deliveries_are_counted_where_staff_see_them(support):
+    row = RefusedDelivery.objects.create(
+        day=timezone.now().date(),
+        reason="not-authenticated",
+        count=4711,
+        last_at=timezone.now(),
+    )
+
+    assert support.get(REFUSED).context["cl"].queryset.get() == row
+    assert "4711" in support.get(REFUSED).content.decode()
+    assert "4,711" in support.get("/admin/").content.decode()
 
 
 def test_the_return_of_the_money_is_noted_by_finance(simulator):
@@ -214,10 +308,11 @@ def test_the_return_of_the_money_is_noted_by_finance(simulator):
     finance = client_of("finance")
 
     act(finance, REFUNDS, "note_returned", refund)
-    confirm(finance, REFUNDS, "note_returned", refund, reason="by Airtel")
+    confirm(finance, REFUNDS, "note_returned", refund, reason="Airtel, 7", via="payout")
 
     refund.refresh_from_db()
-    assert refund.returned_how == "by Airtel"
+    assert (refund.status, refund.returned_via) == ("returned", "payout")
+    assert refund.returned_how == "Airtel, 7"
 
 
 def test_the_body_of_an_event_is_shown_escaped(support):

@@ -10,11 +10,13 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
+from credits_project import leases
 from payments import services
 from payments.gateway import events_registry
-from payments.models import CreditPurchase, GatewayEvent
+from payments.models import CreditPurchase, GatewayEvent, ReviewCase
+from payments.services.leasing import lease_time
 from tests.factories import balance_of, make_staff, make_user
-from tests.payments.buying import buy, encode, event_about, now_of, start
+from tests.payments.buying import buy, cases_of, encode, event_about, now_of, start
 from wallets.models import CreditTransfer
 
 pytestmark = pytest.mark.django_db
@@ -63,13 +65,31 @@ def test_w21_an_event_that_the_gateway_does_not_confirm_gives_nothing_and_waits(
 
 
 def test_w21_an_event_that_is_never_confirmed_is_parked_in_the_end(simulator):
-    event = receive(event_about(start()))
-    GatewayEvent.objects.filter(pk=event.pk).update(attempts=40)
+    purchase = start()
+    event = receive(event_about(purchase))
+    tomorrow = timezone.now() + timedelta(days=1)
 
-    event = services.process_event(event_id=event.pk)
+    event = services.process_event(event_id=event.pk, now=tomorrow)
 
     assert event.status == "parked"
     assert event.outcome == "never confirmed: asked, the gateway says pending"
+    assert cases_of(purchase) == [("unconfirmed", f"An event: {event.outcome}", "open")]
+
+
+@pytest.mark.parametrize(
+    ("age", "pause"), [(0, 10), (60, 10), (600, 60), (3600, 360), (36000, 600)]
+)
+def test_w21_the_sooner_after_the_event_the_sooner_it_is_asked_about_again(
+    simulator, age, pause
+):
+    event = receive(event_about(start()))
+    now = timezone.now() + timedelta(seconds=age)
+
+    event = services.process_event(event_id=event.pk, now=now)
+
+    assert event.next_attempt_at is not None
+    waits = (event.next_attempt_at - now).total_seconds()
+    assert waits == pytest.approx(pause, abs=2)
 
 
 @pytest.mark.parametrize("claimed", [{"amount": 1_000_000}, {"currency": "USD"}])
@@ -159,8 +179,14 @@ def test_a_payout_event_goes_to_whoever_registered_for_it(monkeypatch, simulator
 @pytest.mark.parametrize(
     ("changed", "outcome"),
     [
-        ({"event_type": "checkout.gift"}, "not as documented: unknown-event-type"),
-        ({"status": "blessed"}, "not as documented: unknown-status"),
+        (
+            {"event_type": "checkout.gift"},
+            "not as documented: unknown-event-type (checkout.gift, success)",
+        ),
+        (
+            {"status": "blessed"},
+            "not as documented: unknown-status (checkout.payment, blessed)",
+        ),
         ({"tx_ref": ""}, "not as documented: tx-ref-missing"),
         (
             {"event_type": "api.charge.payment", "charge_id": "c"},
@@ -179,6 +205,8 @@ def test_w29_what_is_not_understood_is_parked_with_the_reason(
     assert (event.status, event.outcome) == ("parked", outcome)
     assert event.next_attempt_at is None
     assert now_of(purchase).status == "pending"
+    case = ReviewCase.objects.get()
+    assert (case.event, case.came) == (event, f"An event: {outcome}")
 
 
 @pytest.mark.parametrize(
@@ -235,7 +263,7 @@ def test_w31_the_event_of_an_earlier_attempt_that_comes_late_changes_nothing(sim
     event = process(event_about(purchase, status="failed"))
 
     assert (event.status, event.outcome) == ("processed", "purchase paid")
-    assert now_of(purchase).review_reason == ""
+    assert cases_of(purchase) == []
 
 
 def test_w32_a_success_after_the_order_expired_is_credited_and_flagged(simulator):
@@ -266,6 +294,17 @@ def test_w33_a_success_of_a_refunded_order_is_parked(simulator):
         "the purchase is refunded already",
     )
     assert balance_of(buyer) == 0
+    came = "An event: the purchase is refunded already"
+    assert cases_of(purchase) == [("after-refund", came, "open")]
+
+
+def test_a_failure_of_a_refunded_order_is_no_news(simulator):
+    purchase = buy(simulator, make_user("buyer"))
+    services.refund_purchase(
+        purchase_id=purchase.pk, actor=make_staff("support"), reason="a mistake"
+    )
+
+    assert process(event_about(purchase, status="failed")).status == "processed"
 
 
 def test_w34_w44_a_replay_has_no_effect(simulator):
@@ -295,6 +334,7 @@ def test_w38_an_event_that_overtook_its_purchase_finds_it_later(simulator):
         bonus_credits=purchase.bonus_credits,
         price=purchase.price,
         currency=purchase.currency,
+        mode=purchase.mode,
         tx_ref="credits-late",
     )
     services.starting._open_page(late, late.user)
@@ -325,20 +365,31 @@ def test_w41_while_the_gateway_is_down_the_event_is_tried_again_and_never_droppe
         pauses.append((event.next_attempt_at - now).total_seconds())
         now = event.next_attempt_at
 
-    assert pauses == [15, 30, 60]
+    # However long it was down, the next sweep finds it.
+    assert pauses == [5, 5, 5]
     assert services.process_due_events(now=now) == 1
     assert balance_of(buyer) == Decimal("110.00")
 
 
-def test_the_pauses_end_at_an_hour(simulator):
-    event = receive(event_about(start()))
-    GatewayEvent.objects.filter(pk=event.pk).update(attempts=29 - 1)
-    simulator.control.fault("verify", "500-before")
+def test_w25_what_is_about_nothing_of_ours_is_looked_at_four_times_and_then_a_case(
+    simulator,
+):
+    event = receive(event_about(start(), tx_ref="somebody-elses"))
     now = timezone.now()
+    pauses = []
+    for _ in range(3):
+        event = services.process_event(event_id=event.pk, now=now)
+        assert not ReviewCase.objects.exists()
+        assert event.next_attempt_at is not None
+        pauses.append((event.next_attempt_at - now).total_seconds())
+        now = event.next_attempt_at
 
     event = services.process_event(event_id=event.pk, now=now)
 
-    assert event.next_attempt_at == now + timedelta(hours=1)
+    assert (pauses, event.next_attempt_at) == ([15, 30, 60], None)
+    case = ReviewCase.objects.get()
+    assert (case.kind, case.reference) == ("unknown-reference", "somebody-elses")
+    assert (case.event, case.purchase) == (event, None)
 
 
 def test_an_event_that_a_worker_has_is_left_alone_until_the_lease_is_over(simulator):
@@ -346,13 +397,14 @@ def test_an_event_that_a_worker_has_is_left_alone_until_the_lease_is_over(simula
     simulator.control.complete(purchase.tx_ref)
     event = receive(event_about(purchase))
     now = timezone.now()
-    services.leasing.claim(GatewayEvent.objects.all(), pk=event.pk, now=now)
+    lasts = lease_time()
+    leases.claim(GatewayEvent.objects.all(), pk=event.pk, now=now, lasts=lasts)
 
     assert services.process_event(event_id=event.pk, now=now).status == "received"
     assert services.process_due_events(now=now) == 0
     assert now_of(purchase).status == "pending"
 
-    over = now + services.leasing.lease_time()
+    over = now + lasts
     assert services.process_due_events(now=over) == 1
     assert now_of(purchase).status == "paid"
 
@@ -402,8 +454,9 @@ def test_a_worker_that_lost_its_lease_writes_nothing(monkeypatch, simulator):
     now = timezone.now()
 
     def take_so_long_that_another_takes_over(_: str) -> None:
-        over = now + services.leasing.lease_time()
-        services.leasing.claim(GatewayEvent.objects.all(), pk=event.pk, now=over)
+        lasts = lease_time()
+        over = now + lasts
+        leases.claim(GatewayEvent.objects.all(), pk=event.pk, now=over, lasts=lasts)
 
     monkeypatch.setattr(
         events_registry, "_handlers", [take_so_long_that_another_takes_over]

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import itertools
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.db import Error, IntegrityError, connection, transaction
+from django.utils import timezone
 
 from payments import services
-from payments.models import CreditPurchase, GatewayEvent, PurchaseRefund
+from payments.models import (
+    CreditPurchase,
+    GatewayDifference,
+    GatewayEvent,
+    PurchaseRefund,
+    ReconciliationRun,
+)
 from payments.proof import CHECKS
 from tests.factories import make_staff, make_user, wallet_of
 from tests.payments.buying import buy, make_package, start
@@ -57,9 +65,8 @@ def in_each_state(simulator):
         simulator.control.complete(purchases[status].tx_ref)
         simulator.control.fault("verify", "wrong-amount", times=1)
         services.settle_purchase(tx_ref=purchases[status].tx_ref)
-    services.close_review(
-        purchase_id=purchases[_Status.EXPIRED].pk, actor=support, reason="gone"
-    )
+    case = purchases[_Status.EXPIRED].cases.get()
+    services.dismiss_case(case_id=case.pk, actor=support, reason="gone")
     return purchases
 
 
@@ -92,6 +99,7 @@ def test_the_database_knows_the_same_steps_as_the_model(in_each_state):
         "bonus_credits = 0",
         "price = 1",
         "currency = 'USD'",
+        "mode = 'live'",
         "tx_ref = 'another'",
         "id = gen_random_uuid()",
         "idempotency_key = 'new'",
@@ -110,7 +118,15 @@ def test_the_terms_of_a_purchase_are_fixed(simulator, change):
 
 @pytest.mark.parametrize(
     "change",
-    ["transfer_id = NULL", "paid_at = now() + interval '1 day'", "paid_at = NULL"],
+    [
+        "transfer_id = NULL",
+        "paid_at = now() + interval '1 day'",
+        "paid_at = NULL",
+        "paid_mode = 'live'",
+        "credited_credits = 99",
+        "credited_bonus_credits = 9",
+        "credited_money = 999",
+    ],
 )
 def test_what_was_credited_stays_said(simulator, change):
     purchase = buy(simulator)
@@ -158,6 +174,7 @@ def test_a_purchase_begins_without_credits(simulator):
             credits=Decimal(1),
             price=Decimal(1),
             currency="MWK",
+            mode="test",
             tx_ref="x",
             status="paid",
             transfer=purchase.transfer,
@@ -180,10 +197,24 @@ def test_no_more_is_refunded_than_was_bought(simulator):
 
 
 @pytest.mark.parametrize(
-    "table", ["credit_purchases", "credit_purchase_refunds", "gateway_events"]
+    "table",
+    [
+        "credit_purchases",
+        "credit_purchase_refunds",
+        "gateway_events",
+        "review_cases",
+        "gateway_differences",
+        "reconciliation_runs",
+    ],
 )
 def test_nothing_is_deleted_or_emptied(in_each_state, table):
     services.receive_event(body=b"{}", headers={}, signed_by="webhook")
+    found = ReconciliationRun.objects.create(
+        starts_at=timezone.now() - timedelta(days=1), ends_at=timezone.now()
+    )
+    GatewayDifference.objects.create(
+        subject="payout", reference="p", detail="d", first_run=found, last_run=found
+    )
     with connection.cursor() as cursor:
         # What is left to be checked at the commit would refuse TRUNCATE as well.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -193,7 +224,8 @@ def test_nothing_is_deleted_or_emptied(in_each_state, table):
 
 
 @pytest.mark.parametrize(
-    "change", ["credits = 1", "money = 0", "reason = ''", "number = 7"]
+    "change",
+    ["credits = 1", "money = 0", "currency = 'USD'", "reason = ''", "number = 7"],
 )
 def test_a_refund_does_not_change(in_each_state, change):
     refund = PurchaseRefund.objects.get()
@@ -258,7 +290,13 @@ def test_the_proof_finds_a_purchase_whose_transfer_is_another_ones(simulator):
     with transaction.atomic():
         transfer = _mint(purchase, key="another")
         CreditPurchase.objects.filter(pk=purchase.pk).update(
-            status="paid", transfer=transfer, paid_at=purchase.created_at
+            status="paid",
+            transfer=transfer,
+            paid_at=purchase.created_at,
+            paid_mode="test",
+            amount_paid=1000,
+            credited_credits=100,
+            credited_money=1000,
         )
 
         found = {one.subject for one in proof.breaks() if one.invariant == "I10"}

@@ -14,7 +14,7 @@ from django.utils import timezone
 import wallets.services
 from payments import services
 from payments.models import CreditPurchase, GatewayEvent, PurchaseRefund
-from payments.services import settling
+from payments.services import crediting, settling
 from tests.concurrency.threads import in_threads, kinds
 from tests.factories import balance_of, make_staff, make_user
 from tests.payments.buying import (
@@ -51,7 +51,8 @@ def test_settling_at_once_credits_once(simulator):
     assert [outcome.status for outcome in outcomes] == ["paid"] * TIMES
     assert balance_of(buyer) == Decimal("110.00")
     assert credits_of(purchase) == 1
-    assert now_of(purchase).checks == TIMES
+    # Who asked before it was credited, and is answered after, has nothing to add.
+    assert 1 <= now_of(purchase).checks <= TIMES
 
 
 def test_without_the_lock_the_key_of_the_transfer_still_credits_once(
@@ -75,7 +76,7 @@ def test_without_the_lock_the_key_of_the_transfer_still_credits_once(
         return transfer
 
     monkeypatch.setattr(settling, "_lock", read_without_locking)
-    monkeypatch.setattr(settling, "post", post_and_tell)
+    monkeypatch.setattr(crediting, "post", post_and_tell)
 
     in_threads(
         lambda tx_ref: services.settle_purchase(tx_ref=tx_ref), [purchase.tx_ref] * 2

@@ -179,61 +179,28 @@ def test_the_return_of_the_money_is_noted_once(simulator, support):
     made = refund(buy(simulator), support)
 
     noted = services.note_money_returned(
-        refund_id=made.pk, actor=support, how="Airtel, 26262633201"
+        refund_id=made.pk, actor=support, how="Airtel, 26262633201", via="payout"
     )
 
+    assert (made.status, noted.status) == ("due", "returned")
     assert noted.returned_at is not None
-    assert noted.returned_how == "Airtel, 26262633201"
+    assert (noted.returned_via, noted.returned_how) == ("payout", "Airtel, 26262633201")
     with pytest.raises(NotRefundable):
         services.note_money_returned(refund_id=made.pk, actor=support, how="again")
 
 
-@pytest.mark.parametrize(
-    ("money_returned", "status", "money"),
-    [(True, "refunded", 1), (False, "expired", 0)],
-)
-def test_staff_end_what_is_under_review(
-    simulator, support, money_returned, status, money
-):
-    purchase = start()
-    simulator.control.complete(purchase.tx_ref)
-    simulator.control.fault("verify", "alter", set={"amount": 1})
-    services.settle_purchase(tx_ref=purchase.tx_ref)
+def test_the_return_of_money_by_no_known_way_is_refused(simulator, support):
+    made = refund(buy(simulator), support)
 
-    purchase = services.close_review(
-        purchase_id=purchase.pk,
-        actor=support,
-        reason="spoke with the payer",
-        money_returned=money_returned,
-    )
-
-    assert (purchase.status, purchase.refunded_money) == (status, money)
-    assert not CreditPurchase.objects.in_review().exists()
-    # The same answer again is no news.
-    assert services.settle_purchase(tx_ref=purchase.tx_ref).status == status
-
-
-def test_closing_what_is_not_under_review_is_refused(simulator, support):
-    with pytest.raises(NotRefundable):
-        services.close_review(
-            purchase_id=buy(simulator).pk, actor=support, reason="why not"
+    with pytest.raises(InvalidInput):
+        services.note_money_returned(
+            refund_id=made.pk, actor=support, how="by owl", via="owl"
         )
 
 
-def test_closing_the_review_of_a_paid_purchase_leaves_it_paid(simulator, support):
-    purchase = start()
-    simulator.control.complete(purchase.tx_ref)
-    simulator.control.fault("verify", "alter", set={"amount": 2000})
-    services.settle_purchase(tx_ref=purchase.tx_ref)
+def test_nothing_is_due_where_the_gateway_took_the_payment_back(simulator, support):
+    made = refund(buy(simulator), support, is_due=False)
 
-    purchase = services.close_review(
-        purchase_id=purchase.pk, actor=support, reason="the rest went back"
-    )
-
-    assert purchase.status == "paid"
-    assert not CreditPurchase.objects.in_review().exists()
-
-
-def test_closing_the_review_of_nothing_is_refused(support):
-    with pytest.raises(PurchaseNotFound):
-        services.close_review(purchase_id=uuid.uuid4(), actor=support, reason="x")
+    assert (made.status, made.money) == ("not-due", 1000)
+    with pytest.raises(NotRefundable):
+        services.note_money_returned(refund_id=made.pk, actor=support, how="why not")

@@ -9,14 +9,15 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 
 from payments import services
-from payments.gateway import GatewayUnavailable, events_registry
+from payments.gateway import GatewayUnavailable
 
 
 class Command(BaseCommand):
     help = (
-        "Compare the purchases and payouts of a period with the gateway's, asking it"
-        " about each. Changes nothing; prints a line for each difference and exits 1 if"
-        " there is one, and 2 where the gateway does not answer."
+        "Compare the purchases and payouts of a period with the gateway's, both ways,"
+        " asking it about each. Changes neither; prints a line for each difference and"
+        " keeps it for the console. Exits 1 if there is one, and 2 where the gateway"
+        " does not answer."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -31,18 +32,14 @@ class Command(BaseCommand):
         end = _day(options["end"], default=today) + timedelta(days=1)
         if start >= end:
             raise CommandError("The first day is after the last.")
-        found = 0
         try:
-            for difference in services.differences(start=start, end=end):
-                found += 1
-                self.stderr.write(f"purchase {difference.tx_ref}: {difference.detail}")
-            for line in events_registry.reconcile_payouts(start, end):
-                found += 1
-                self.stderr.write(line)
+            _, found = services.reconcile(start=start, end=end)
         except GatewayUnavailable as error:
             raise CommandError(f"Not compared: {error}", returncode=2) from error
+        for difference in found:
+            self.stderr.write(str(difference))
         if found:
-            raise CommandError(f"{found} difference(s).")
+            raise CommandError(f"{len(found)} difference(s).")
         self.stdout.write(self.style.SUCCESS("The gateway says the same."))
 
 

@@ -1,8 +1,7 @@
-"""Money in, in the staff console: to be seen, and acted upon through the services."""
+"""Purchases and their refunds, in the staff console."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django import forms
@@ -11,43 +10,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from credits_project.console import (
-    ModelAdmin,
     ReadOnlyAdmin,
     ReadOnlyInline,
-    ask_for_reason,
     person,
 )
 from credits_project.money import CENT
 from payments import services
 from payments.console import ask_with_form, number_of, only_one, report
-from payments.models import (
-    CreditPackage,
-    CreditPurchase,
-    GatewayEvent,
-    PurchaseRefund,
-)
-
-
-@admin.register(CreditPackage)
-class CreditPackageAdmin(ModelAdmin):
-    """Packages. Purchases keep the terms that they were made at."""
-
-    list_display = (
-        "name",
-        "credits",
-        "bonus_credits",
-        "price",
-        "currency",
-        "active",
-        "position",
-    )
-    list_filter = ("active", "currency")
-    search_fields = ("name",)
-    ordering = ("position", "pk")
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return that packages are taken off sale, and not deleted."""
-        return False
+from payments.models import CreditPurchase, PurchaseRefund, ReviewCase
 
 
 class ReviewFilter(admin.SimpleListFilter):
@@ -57,7 +27,7 @@ class ReviewFilter(admin.SimpleListFilter):
     parameter_name = "review"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("open", "In review"), ("closed", "Reviewed")]
+        return [("open", "In review"), ("decided", "Was in review")]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[CreditPurchase]
@@ -65,8 +35,10 @@ class ReviewFilter(admin.SimpleListFilter):
         if self.value() == "open":
             asked = CreditPurchase.objects.in_review().values("pk")
             return queryset.filter(pk__in=asked)
-        if self.value() == "closed":
-            return queryset.filter(reviewed_at__isnull=False)
+        if self.value() == "decided":
+            return queryset.filter(
+                pk__in=ReviewCase.objects.exclude(status="open").values("purchase_id")
+            )
         return queryset
 
 
@@ -83,14 +55,25 @@ class RefundForm(forms.Form):
     )
 
 
-class CloseForm(forms.Form):
-    """How a review ends."""
+class ReturnForm(forms.Form):
+    """How money went back."""
 
-    money_returned = forms.BooleanField(
-        required=False,
-        label="The payer got the money back",
-        help_text="Ends what has no credits as refunded instead of expired.",
+    via = forms.ChoiceField(
+        choices=PurchaseRefund.Way.choices,
+        label="By",
+        help_text="The gateway itself refunds direct card charges only.",
     )
+
+
+class CaseInline(ReadOnlyInline):
+    """What staff were asked about a purchase."""
+
+    model = ReviewCase
+    fk_name = "purchase"
+    fields = ("kind", "expected", "came", "status", "opened_at", "decided_by", "reason")
+    readonly_fields = fields
+    ordering = ("id",)
+    show_change_link = True
 
 
 class RefundInline(ReadOnlyInline):
@@ -102,10 +85,11 @@ class RefundInline(ReadOnlyInline):
         "credits",
         "bonus_credits",
         "money",
+        "currency",
+        "status",
         "reason",
         "actor",
         "created_at",
-        "returned_at",
     )
     readonly_fields = fields
     ordering = ("number",)
@@ -113,7 +97,7 @@ class RefundInline(ReadOnlyInline):
 
 @admin.register(CreditPurchase)
 class CreditPurchaseAdmin(ReadOnlyAdmin):
-    """Purchases: asking the gateway again, refunding, closing reviews."""
+    """Purchases: asking the gateway again, refunding."""
 
     list_display = (
         "tx_ref",
@@ -121,11 +105,11 @@ class CreditPurchaseAdmin(ReadOnlyAdmin):
         "total",
         "cost",
         "status",
-        "review_reason",
+        "mode",
         "created_at",
         "paid_at",
     )
-    list_filter = (ReviewFilter, "status", "currency", "created_at")
+    list_filter = (ReviewFilter, "status", "currency", "mode", "created_at")
     list_select_related = ("user",)
     search_fields = (
         "tx_ref",
@@ -137,8 +121,8 @@ class CreditPurchaseAdmin(ReadOnlyAdmin):
     search_help_text = "tx_ref, the gateway's reference, the buyer's e-mail, or id"
     ordering = ("-id",)
     exclude = ("idempotency_key", "idempotency_digest", "lease_token")
-    inlines = (RefundInline,)
-    actions = ("recheck", "refund", "close_review")
+    inlines = (CaseInline, RefundInline)
+    actions = ("recheck", "refund")
 
     @admin.display(description="credits")
     def total(self, purchase: CreditPurchase) -> str:
@@ -183,14 +167,14 @@ class CreditPurchaseAdmin(ReadOnlyAdmin):
         answer = ask_with_form(
             self,
             request,
-            queryset,
+            queryset.select_related("user"),
             form=RefundForm,
             action="refund",
             title="Refund a purchase",
             template="admin/payments/refund.html",
             context={
                 "number": number,
-                "left": purchase.credits - purchase.refunded_credits,
+                "left": purchase.credited_credits - purchase.refunded_credits,
             },
         )
         if isinstance(answer, HttpResponse):
@@ -207,41 +191,11 @@ class CreditPurchaseAdmin(ReadOnlyAdmin):
             )
             return (
                 f"{made.credits} credits and {made.bonus_credits} bonus taken back,"
-                f" {made.money} {purchase.currency} due to the payer"
+                f" {made.money} {made.currency} {made.get_status_display().lower()}"
+                " to the payer"
             )
 
         report(self, request, f"Purchase {purchase.tx_ref}", refund)
-        return None
-
-    @admin.action(description="Close the review", permissions=["refund"])
-    def close_review(
-        self, request: HttpRequest, queryset: QuerySet[CreditPurchase]
-    ) -> HttpResponse | None:
-        """Note what was done about purchases that are in review."""
-        answer = ask_with_form(
-            self,
-            request,
-            queryset,
-            form=CloseForm,
-            action="close_review",
-            title="Close reviews",
-            template="admin/payments/close_review.html",
-        )
-        if isinstance(answer, HttpResponse):
-            return answer
-        reason, wishes = answer
-        for pk, tx_ref in list(queryset.order_by("pk").values_list("pk", "tx_ref")):
-
-            def close(pk: Any = pk) -> str:
-                closed = services.close_review(
-                    purchase_id=pk,
-                    actor=request.user,
-                    reason=reason,
-                    money_returned=wishes["money_returned"],
-                )
-                return f"reviewed, {closed.status}"
-
-            report(self, request, f"Purchase {tx_ref}", close)
         return None
 
 
@@ -254,18 +208,24 @@ class PurchaseRefundAdmin(ReadOnlyAdmin):
         "number",
         "credits",
         "bonus_credits",
-        "money",
+        "due",
+        "status",
         "actor",
         "created_at",
         "returned_at",
+        "returned_via",
         "returned_how",
     )
-    list_filter = (("returned_at", admin.EmptyFieldListFilter), "created_at")
+    list_filter = ("status", "returned_via", "created_at")
     list_select_related = ("purchase", "actor")
     search_fields = ("purchase__tx_ref", "purchase__user__email", "id")
     search_help_text = "tx_ref, the buyer's e-mail, or id"
     ordering = ("-id",)
     actions = ("note_returned",)
+
+    @admin.display(description="money", ordering="money")
+    def due(self, refund: PurchaseRefund) -> str:
+        return f"{refund.money} {refund.currency}"
 
     def has_note_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("payments.change_purchaserefund")
@@ -275,84 +235,25 @@ class PurchaseRefundAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[PurchaseRefund]
     ) -> HttpResponse | None:
         """Note how the money of refunds was returned."""
-        how = ask_for_reason(
+        answer = ask_with_form(
             self,
             request,
             queryset.select_related("purchase"),
+            form=ReturnForm,
             action="note_returned",
             title="Note how the money went back",
+            template="admin/payments/note_returned.html",
         )
-        if isinstance(how, HttpResponse):
-            return how
+        if isinstance(answer, HttpResponse):
+            return answer
+        how, said = answer
         for pk in list(queryset.order_by("pk").values_list("pk", flat=True)):
 
             def note(pk: Any = pk) -> str:
-                services.note_money_returned(refund_id=pk, actor=request.user, how=how)
+                services.note_money_returned(
+                    refund_id=pk, actor=request.user, how=how, via=said["via"]
+                )
                 return "noted"
 
             report(self, request, f"Refund {pk}", note)
         return None
-
-
-@admin.register(GatewayEvent)
-class GatewayEventAdmin(ReadOnlyAdmin):
-    """The inbox. Bodies are shown as text, whatever is in them."""
-
-    list_display = (
-        "received_at",
-        "event_type",
-        "reference",
-        "status",
-        "outcome",
-        "signed_by",
-        "deliveries",
-        "attempts",
-    )
-    list_filter = ("status", "event_type", "signed_by", "received_at")
-    search_fields = ("reference", "digest", "id")
-    search_help_text = "tx_ref or charge_id, digest, or id"
-    ordering = ("-id",)
-    fields = (
-        "id",
-        "digest",
-        "signed_by",
-        "deliveries",
-        "received_at",
-        "last_delivery_at",
-        "event_type",
-        "reference",
-        "status",
-        "outcome",
-        "attempts",
-        "next_attempt_at",
-        "processed_at",
-        "headers",
-        "content",
-    )
-    readonly_fields = fields
-    actions = ("process_again",)
-
-    @admin.display(description="body")
-    def content(self, event: GatewayEvent) -> str:
-        # A plain string: the console escapes it.
-        text = bytes(event.body).decode("utf-8", "replace")
-        try:
-            return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-        except (ValueError, RecursionError):
-            return text
-
-    def has_process_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("payments.process_gatewayevent")
-
-    @admin.action(description="Process again", permissions=["process"])
-    def process_again(
-        self, request: HttpRequest, queryset: QuerySet[GatewayEvent]
-    ) -> None:
-        """Process events that are parked or wait; those that are done are left."""
-        for pk in list(queryset.order_by("pk").values_list("pk", flat=True)):
-
-            def process(pk: Any = pk) -> str:
-                event = services.process_event(event_id=pk, actor=request.user)
-                return f"{event.status}: {event.outcome}"
-
-            report(self, request, f"Event {pk}", process)
