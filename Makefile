@@ -31,6 +31,7 @@ help:
 	@echo "make run     the whole system on this machine, until Ctrl-C (PORT=8000)"
 	@echo "make test    all tests (ARGS=… for pytest)"
 	@echo "make crash   kill -9 of web workers and PostgreSQL (CRASHES=300)"
+	@echo "make campaign  withdrawals while everything fails (WITHDRAWALS=500)"
 	@echo "make proof   the proof of the ledger, with 200,000 steps against a model of it"
 	@echo "make bank    random transfers against snapshots (BANK_OPERATIONS=2000)"
 	@echo "make money-in  payments under chaos, and spoiled deliveries (CHAOS_PURCHASES=1000)"
@@ -103,6 +104,13 @@ $(VENV)/.made:
 crash: export CRASHES := $(or $(CRASHES),60)
 crash: $(VENV)/.installed-dev
 	@$(PY) -m pytest tests/crash -s $(ARGS)
+
+# Longer than in the tests, too. WITHDRAWALS=5000 make campaign, CAMPAIGN_SEED=… for the
+# same troubles again.
+campaign: export WITHDRAWALS := $(or $(WITHDRAWALS),500)
+campaign: $(VENV)/.installed-dev
+	@$(PY) -m pytest tests/campaign -s $(ARGS)
+.PHONY: campaign
 
 # BANK_OPERATIONS=… of each client, BANK_SEED=… for the same again.
 bank: export BANK_OPERATIONS := $(or $(BANK_OPERATIONS),2000)
