@@ -265,9 +265,11 @@ class CreditTransaction(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            # The balance at a past moment, and a statement's first and last row.
+            # The balance at a past moment, a statement's first and last row, and the
+            # proof that no row is earlier than the one before.
             models.Index(
-                name="credit_transactions_by_time", fields=["wallet", "created_at"]
+                name="credit_transactions_by_time",
+                fields=["wallet", "created_at", "sequence"],
             ),
         ]
 
