@@ -106,12 +106,6 @@ def _measure_contestants(
     options: argparse.Namespace, results: dict[str, Any], our: Stable, peers: Stable
 ) -> None:
     rounds, seconds, only = options.rounds, options.seconds, options.only
-    # One process at a time is less noisy.
-    brief: dict[str, Any] = {
-        "rounds": rounds,
-        "seconds": seconds / 2,
-        "say": _say,
-    }
     template = "ledger_fresh"
     database.create(template, template=ours.LEDGER)
     if "speeds" in only:
@@ -120,9 +114,19 @@ def _measure_contestants(
         )
     if "shares" in only:
         unguarded = guards.unguarded(template)
-        results["shares"] = shares.measure(our, peers, unguarded=unguarded, **brief)
+        results["shares"] = shares.measure(
+            our,
+            peers,
+            rounds=rounds,
+            seconds=seconds / 2,
+            unguarded=unguarded,
+            say=_say,
+        )
     if "guards" in only:
-        results["guards"] = guards.prices(our, template=template, **brief)
+        # The differences are small: many short turns find them better than few long.
+        results["guards"] = guards.prices(
+            our, template=template, rounds=3 * rounds, seconds=seconds / 6, say=_say
+        )
 
 
 def _say(line: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from tests.benchmarks import database
 from tests.benchmarks.workers import Stable
 
-UNGUARDED = "without any"
+UNGUARDED = "all of them together"
 _ALL = "with all"
 _TABLES = ("credit_wallets", "credit_transfers", "credit_transactions")
 # A posting updates wallets and inserts into the two others: bits of pg_trigger.tgtype.

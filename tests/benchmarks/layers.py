@@ -33,7 +33,8 @@ def start_sampling() -> Counter[str]:
     """Count from now on whose code is found running, each time some has been used.
 
     A profiler that is called at every function would make small functions look dear;
-    this one costs next to nothing. What C code uses counts for who called it.
+    this one costs next to nothing. What C code uses counts for who called it: libpq,
+    called without the driver's Python, for the caller.
     """
     samples: Counter[str] = Counter()
 

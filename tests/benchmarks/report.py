@@ -133,7 +133,8 @@ def _number(value: float) -> str:
 
 
 def _ms(value: float) -> str:
-    return f"{value:.3f}"
+    # Adding zero leaves no minus in front of it.
+    return f"{round(value, 3) + 0:.3f}"
 
 
 def _speeds(speeds: dict[str, Any]) -> Table:
@@ -181,7 +182,7 @@ def _guards(guards: dict[str, Any]) -> Table:
         columns=("", "ms", "of all"),
         rows=[
             *(
-                (name, _ms(price), f"{price / with_all:.0%}")
+                (name, _ms(price), f"{round(price / with_all, 2) + 0:.0%}")
                 for name, price in guards["price_ms"].items()
             ),
             ("a transfer with all of them", _ms(with_all), "100%"),
