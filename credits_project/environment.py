@@ -55,6 +55,24 @@ class Environment:
             if word.strip()
         ]
 
+    def origins(self, name: str) -> list[str]:
+        """Return the setting's comma-separated origins, like https://app.example.com.
+
+        A page of plain http could be anybody's; so http is for loopback only.
+        """
+        words = self.words(name)
+        for word in words:
+            parts = urlsplit(word)
+            secure = parts.scheme == "https" or (
+                parts.scheme == "http" and parts.hostname in _LOOPBACK
+            )
+            if not secure or not parts.hostname or word != f"{parts[0]}://{parts[1]}":
+                raise ImproperlyConfigured(
+                    f"{name} must list origins like https://app.example.com (http only"
+                    f" on loopback), not {word!r}."
+                )
+        return words
+
     def boolean(self, name: str, *, default: bool) -> bool:
         """Return the setting as true or false; any other word is refused."""
         word = (self.text(name, default="") or str(default)).lower()

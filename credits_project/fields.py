@@ -151,6 +151,8 @@ class InputSerializer(serializers.Serializer[Any]):
             if isinstance(field, kind)
             and (value := data.get(name)) is not None
             and type(value) is not json_type
+            # 7.0 is a whole number as well; the field sees to what is none.
+            and not (json_type is int and isinstance(value, NumberLiteral))
         }
 
     def _unknown(self, data: Any) -> dict[str, list[ErrorDetail]]:

@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.usersessions",
     "allauth.headless",
+    "corsheaders",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -62,6 +63,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "credits_project.middleware.RequestIdMiddleware",
     "credits_project.middleware.ProbeMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -134,7 +136,14 @@ for _database in DATABASES.values():
     _options = f"{_SESSION} {_given.get('options', '')}".strip()
     _database["OPTIONS"] = {**_DATABASE_OPTIONS, **_given, "options": _options}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+# Shared by all processes: allauth counts in it who signs in how often.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "shared_cache",
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    }
+}
 
 # Signing in
 
@@ -229,6 +238,25 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": ["'none'"],
     },
 }
+# Whose pages may call the API from a browser: nobody's, unless it is said. Never with
+# cookies: pages of others send tokens.
+CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
+CORS_URLS_REGEX = r"^/(api|_allauth)/"
+CORS_ALLOW_HEADERS = (
+    "accept",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "x-request-id",
+    "x-session-token",
+)
+CORS_EXPOSE_HEADERS = (
+    "content-disposition",
+    "idempotent-replayed",
+    "retry-after",
+    "www-authenticate",
+    "x-request-id",
+)
 # 1 MB: no request of ours is larger, and a larger one is refused before it is read.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FIELD_ENCRYPTION_KEY = env.secret("FIELD_ENCRYPTION_KEY", minimum_length=32)
@@ -337,6 +365,10 @@ WITHDRAWAL_TWO_APPROVERS_ABOVE = env.amount(
 )
 # Credits that staff give or take by hand.
 ADJUSTMENT_FOUR_EYES_ABOVE = env.amount("ADJUSTMENT_FOUR_EYES_ABOVE", default="1000")
+# Who adds a payout method signed in no longer ago.
+REAUTHENTICATION_MINUTES = env.integer(
+    "REAUTHENTICATION_MINUTES", default=60, minimum=0
+)
 PAYOUT_COOLING_OFF_HOURS = env.integer(
     "PAYOUT_COOLING_OFF_HOURS", default=72, minimum=0
 )

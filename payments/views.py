@@ -19,6 +19,7 @@ from payments.exceptions import PurchaseNotFound
 from payments.models import CreditPackage, CreditPurchase
 from payments.serializers import PackageOutput, PurchaseInput, PurchaseOutput
 
+
 class PackageList(ListView):
     """The packages on sale, in the order that staff gave them."""
 
