@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from courses.models import Course, Enrollment
 from credits_project.fields import CreditsField, InputSerializer
-from credits_project.filters import Filters
+from credits_project.filters import Filters, QueryParameters
 from credits_project.money import ZERO
 
 _BEGINNINGS = (Course.Status.DRAFT, Course.Status.PUBLISHED)
@@ -165,3 +165,14 @@ class RefundInput(InputSerializer):
     reason = serializers.CharField(
         max_length=500, allow_blank=True, required=False, default=""
     )
+
+
+class EarningsParameters(QueryParameters):
+    """Which month (UTC), this one unless said, and in which form."""
+
+    month = serializers.RegexField(
+        r"^2\d{3}-(0[1-9]|1[0-2])$",
+        required=False,
+        error_messages={"invalid": "A month like 2026-11."},
+    )
+    format = serializers.ChoiceField(choices=["csv", "pdf"], default="csv")

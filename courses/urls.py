@@ -14,4 +14,5 @@ urlpatterns = [
     path("enrollments", views.EnrollmentList.as_view()),
     path("enrollments/<uuid:enrollment_id>", views.EnrollmentDetail.as_view()),
     path("enrollments/<uuid:enrollment_id>/refund", views.EnrollmentRefund.as_view()),
+    path("earnings/statement", views.EarningsStatement.as_view()),
 ]

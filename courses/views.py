@@ -6,7 +6,9 @@ import uuid
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import SAFE_METHODS, AllowAny, BasePermission
@@ -14,13 +16,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from courses import selectors, services
+from courses import earnings_files, selectors, services
 from courses.models import Course, Enrollment
 from courses.serializers import (
     CourseChanges,
     CourseInput,
     CourseOutput,
     CourseParameters,
+    EarningsParameters,
     EnrollInput,
     EnrollmentOutput,
     EnrollmentParameters,
@@ -212,6 +215,25 @@ class EnrollmentRefund(APIView):
             ),
         )
         return _answer(request, enrollment, status=status.HTTP_200_OK)
+
+
+class EarningsStatement(APIView):
+    """What the caller earned as a coach."""
+
+    @extend_schema(
+        operation_id="earnings_statement",
+        parameters=[EarningsParameters],
+        responses={
+            (200, "text/csv"): OpenApiTypes.STR,
+            (200, "application/pdf"): OpenApiResponse(OpenApiTypes.BINARY),
+        },
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        """Return a month's sales and refunds as CSV, or by course as PDF."""
+        asked = read_parameters(request, EarningsParameters)
+        return earnings_files.answer(
+            coach=request.user, month=asked.get("month"), form=asked["format"]
+        )
 
 
 def _key_of(request: Request) -> str:

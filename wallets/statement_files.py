@@ -25,27 +25,28 @@ _COLUMNS = (
 )
 
 
-class _Line:
+class CsvLines:
     """A file for `csv.writer` that hands each line on instead of keeping it."""
 
     def write(self, line: str) -> str:
+        """Return the line that `csv.writer` made."""
         return line
 
 
 def csv_lines(statement: Statement) -> Iterator[str]:
     """Yield the statement as CSV (RFC 4180): opening balance, rows, closing balance."""
-    writer = csv.writer(_Line())
+    writer = csv.writer(CsvLines())
     yield "\ufeff"  # Spreadsheets take a file without it for an old encoding.
     yield writer.writerow(_COLUMNS)
     opening = f"{statement.opening:.2f}"
     yield writer.writerow(
-        ["", _time(statement.start), "opening_balance", "", "", "", opening]
+        ["", time_text(statement.start), "opening_balance", "", "", "", opening]
     )
     for row in statement.iterate():
         yield writer.writerow(
             [
                 row.sequence,
-                _time(row.created_at),
+                time_text(row.created_at),
                 row.transaction_type,
                 defused(row.transfer.description),
                 f"{row.amount:.2f}",
@@ -55,7 +56,7 @@ def csv_lines(statement: Statement) -> Iterator[str]:
         )
     closing = f"{statement.closing:.2f}"
     yield writer.writerow(
-        ["", _time(statement.end), "closing_balance", "", "", "", closing]
+        ["", time_text(statement.end), "closing_balance", "", "", "", closing]
     )
 
 
@@ -69,9 +70,9 @@ def pdf(statement: Statement, *, holder: str) -> bytes:
     document.cell(text="Statement of credits", new_x="LMARGIN", new_y="NEXT", h=10)
     document.set_font("Helvetica", size=9)
     for line in (
-        _latin(holder),
+        latin(holder),
         f"Wallet {statement.wallet.pk}",
-        f"From {_time(statement.start)} up to {_time(statement.end)} (UTC)",
+        f"From {time_text(statement.start)} up to {time_text(statement.end)} (UTC)",
     ):
         document.cell(text=line, new_x="LMARGIN", new_y="NEXT", h=5)
     document.ln(4)
@@ -101,13 +102,14 @@ def _cells(row: CreditTransaction) -> list[str]:
         str(row.sequence),
         _minute(row.created_at),
         row.transaction_type.replace("_", " "),
-        _latin(row.transfer.description),
+        latin(row.transfer.description),
         f"{row.amount:+,.2f}",
         f"{row.balance_after:,.2f}",
     ]
 
 
-def _time(moment: datetime) -> str:
+def time_text(moment: datetime) -> str:
+    """Return the moment as files have it, in UTC."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -115,7 +117,7 @@ def _minute(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M")
 
 
-def _latin(text: str) -> str:
+def latin(text: str) -> str:
     """Return `text` in the letters that the PDF's built-in font has."""
     decomposed = "".join(
         character

@@ -8,11 +8,18 @@ from typing import Any, Final
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 
-from courses import services
+from courses import earnings_files, services
 from courses.models import Enrollment, EnrollmentRefund
+from courses.people import named
 from courses.refund_previews import preview_refunds
 from credits_project.console import (
     ReadOnlyAdmin,
@@ -66,9 +73,32 @@ class RefundInline(ReadOnlyInline):
         return request.user.has_perm("courses.view_enrollment")
 
 
+class EarningsForm(forms.Form):
+    """Whose earnings, of which month."""
+
+    coach = forms.CharField(max_length=254, help_text="E-mail address, username or id")
+    month = forms.RegexField(
+        r"\A2\d{3}-(0[1-9]|1[0-2])\Z", help_text="In UTC, like 2026-11"
+    )
+    format = forms.ChoiceField(
+        choices=[("csv", "CSV: every sale"), ("pdf", "PDF: by course")]
+    )
+
+    def clean_coach(self) -> Any:
+        """Return the user who is named."""
+        name = self.cleaned_data["coach"].strip()
+        found = named([name])[name.lower()]
+        if len(found) != 1:
+            told = "more than one user" if found else "no user"
+            raise forms.ValidationError(f"This names {told}.")
+        return get_user_model()._default_manager.get(pk=found[0])
+
+
 @admin.register(Enrollment)
 class EnrollmentAdmin(ReadOnlyAdmin):
     """Enrollments, with refunding as the one thing that staff do to them."""
+
+    change_list_template = "admin/courses/lists.html"
 
     list_display = (
         "course",
@@ -92,6 +122,45 @@ class EnrollmentAdmin(ReadOnlyAdmin):
     def learner_email(self, enrollment: Enrollment) -> str:
         """Return the learner's address, or the username of who has none."""
         return person(enrollment.learner)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return Django's addresses and that of the earnings statements."""
+        view = self.admin_site.admin_view(self.earnings)
+        return [
+            path("earnings/", view, name="courses_enrollment_earnings"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: Any = None
+    ) -> HttpResponse:
+        """Return the enrollments, with where coaches' statements are had."""
+        address = reverse("admin:courses_enrollment_earnings")
+        offered = [(address, "Statement of a coach's earnings")]
+        return super().changelist_view(
+            request, {**(extra_context or {}), "offered": offered}
+        )
+
+    def earnings(self, request: HttpRequest) -> HttpResponseBase:
+        """Show the page that asks for a coach and a month; answer with the file."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        form = EarningsForm(
+            request.GET or None, initial={"month": f"{timezone.now():%Y-%m}"}
+        )
+        if form.is_valid():
+            asked = form.cleaned_data
+            return earnings_files.answer(
+                coach=asked["coach"], month=asked["month"], form=asked["format"]
+            )
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Statement of a coach's earnings",
+            "opts": self.model._meta,
+            "form": form,
+            "submit": "Save the file",
+        }
+        return TemplateResponse(request, "admin/courses/earnings.html", context)
 
     def has_refund_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may refund."""

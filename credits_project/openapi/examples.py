@@ -27,6 +27,7 @@ _WORDS: dict[str, Any] = {
     "from_user_id": 7,
     "key": "rpc:7:3f1c",
     "limit": 50,
+    "month": "2026-11",
     "metadata": {"course": "01a20604-bb6d-7492-9008-d102243b555b"},
     "name": "Grace Phiri",
     "next": "https://credits.example.com/api/v1/courses?cursor=0.40",

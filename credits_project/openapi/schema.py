@@ -43,6 +43,7 @@ _TAGS = {
     "webhooks": "purchases",
     "courses": "courses",
     "enrollments": "enrollments",
+    "earnings": "courses",
     "payout-destinations": "withdrawals",
     "payout-methods": "withdrawals",
     "withdrawals": "withdrawals",

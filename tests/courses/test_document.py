@@ -14,7 +14,7 @@ def test_the_document_names_every_address_and_method(paths):
         (path.removeprefix("/api/v1"), method)
         for path, item in paths.items()
         for method in item
-        if path.startswith(("/api/v1/courses", "/api/v1/enrollments"))
+        if path.startswith(("/api/v1/courses", "/api/v1/e"))
     }
 
     assert found == {
@@ -24,6 +24,7 @@ def test_the_document_names_every_address_and_method(paths):
         ("/courses/{course_id}", "patch"),
         ("/courses/{course_id}/quote", "get"),
         ("/courses/{course_id}/enroll", "post"),
+        ("/earnings/statement", "get"),
         ("/enrollments", "get"),
         ("/enrollments/{enrollment_id}", "get"),
         ("/enrollments/{enrollment_id}/refund", "post"),
@@ -46,6 +47,7 @@ def test_the_document_says_what_visitors_may_read(paths):
     [
         ("/courses", "get", {"mine", "cursor", "limit"}),
         ("/enrollments", "get", {"role", "cursor", "limit"}),
+        ("/earnings/statement", "get", {"month", "format"}),
         ("/courses/{course_id}/enroll", "post", {"course_id", "Idempotency-Key"}),
         (
             "/enrollments/{enrollment_id}/refund",
