@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
+from credits_project import server_checks
 from wallets import proof, seals, services
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,15 @@ def release_due_holds(timestamp: int) -> None:
 @app.periodic(cron="17 * * * *")
 @app.task(queueing_lock="wallets.verify_ledger", pass_context=False)
 def verify_ledger(timestamp: int) -> None:
-    """Prove the books; every break is an error in the log, which raises the alert."""
+    """Prove the books; every break is an error in the log, which raises the alert.
+
+    So is a server that has become one that loses what it acknowledged: it was looked at
+    when this process started, and its settings can be changed while it runs.
+    """
+    try:
+        server_checks.refuse_unsafe_server()
+    except server_checks.UnsafeServer as error:
+        logger.error("the database server is not safe: %s", error)
     for found in proof.breaks():
         logger.error(
             "the books are wrong: %s %s: %s",
