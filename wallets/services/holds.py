@@ -66,20 +66,27 @@ def release_hold(*, key: str) -> bool:
     return bool(CreditHold.objects.open().filter(key=key).update(released_at=Now()))
 
 
-def release_due_holds(*, now: datetime, batch: int = 10_000) -> int:
-    """Release every hold that is due at `now`. Return how many were released."""
+def release_due_holds(*, now: datetime, batch: int = 2_500) -> int:
+    """Release every hold that is due at `now`. Return how many were released.
+
+    In batches: whoever else needs one of the wallets waits for a part of a second. Many
+    may do it at once; each hold is released, and counted, by one of them.
+    """
     released = 0
-    while count := _release_batch(now=now, batch=batch):
+    while (count := _release_batch(now=now, batch=batch)) is not None:
         released += count
     return released
 
 
 @transaction.atomic
-def _release_batch(*, now: datetime, batch: int) -> int:
+def _release_batch(*, now: datetime, batch: int) -> int | None:
+    """Release some. Return how many were released, or None where none is due."""
     due = CreditHold.objects.open().filter(releases_at__lte=now)
     found = list(
         due.order_by("releases_at", "pk").values_list("pk", "wallet_id")[:batch]
     )
+    if not found:
+        return None
     wallet_ids = {wallet_id for _, wallet_id in found}
     wallets = CreditWallet.objects.select_for_update(no_key=True).order_by("pk")
     list(wallets.filter(pk__in=wallet_ids).values_list("pk"))
