@@ -54,6 +54,10 @@ _ADVICE = {
         " request with `Authorization: Bearer <access token>`."
     ),
     "permission-denied": "Ask somebody who may, or have the right given to you.",
+    "reauthentication-required": (
+        "Sign in again, or POST the password to `/_allauth/app/v1/auth/reauthenticate`,"
+        " and repeat the request."
+    ),
     "not-found": (
         "Check the address and the id. What belongs to others is not found either."
     ),

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from credits_project import idempotency, retries
+from credits_project import idempotency, reauthentication, retries
 from credits_project.exceptions import NotFound
 from credits_project.filters import read_parameters
 from credits_project.ids import new_id
@@ -66,6 +66,7 @@ class PayoutMethodList(ListView):
     )
     def post(self, request: Request) -> Response:
         """Add a payout method; it is usable after the cooling-off."""
+        reauthentication.check(request)
         body = PayoutMethodInput(data=request.data)
         body.is_valid(raise_exception=True)
         method = services.add_payout_method(user=request.user, **body.validated_data)

@@ -7,7 +7,12 @@ that it calls, and compares.
 from __future__ import annotations
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
-    "add_payout_method": ("gateway-unavailable", "not-found", "payout-method-exists"),
+    "add_payout_method": (
+        "gateway-unavailable",
+        "not-found",
+        "payout-method-exists",
+        "reauthentication-required",
+    ),
     "cancel_withdrawal": ("invalid-transition",),
     "courses_enroll": (
         "already-enrolled",
