@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 from django.utils import timezone
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from courses.services import create_course, enroll_with_credits, refund_enrollment
@@ -274,6 +275,8 @@ def test_the_quote_is_what_the_request_books(gateway, settings):
     )
 
 
+# On a busy machine making up numbers takes its time, too.
+@examples(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     credits=st.decimals("0.01", "9999999.99", places=2),
     rate=st.decimals("0.0001", "99999", places=4),

@@ -1,9 +1,8 @@
 """Who works on a payout: a lease with a token, so that a sleeper cannot write.
 
 Claiming is a short transaction of its own; the call to the gateway comes after it. Who
-comes back with a result writes it only if the token on the row is still theirs. A
-worker that died leaves a lease that runs out; one that slept through it finds another
-token.
+comes back with a result writes it only if the token on the row is still theirs. See
+`credits_project.leases`.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from typing import Final
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
 
+from credits_project import leases
 from payments.gateway import DestinationKind
 from withdrawals.models import Payout
 
@@ -79,18 +78,15 @@ def claim(payout_id: uuid.UUID, *, now: datetime, statuses: list[str]) -> Claim 
 
     Commits by itself, so that no transaction is open when the gateway is called.
     """
-    payout = (
-        Payout.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
-        .select_related("withdrawal")
-        .filter(Q(leased_until__isnull=True) | Q(leased_until__lte=now))
-        .filter(pk=payout_id, status__in=statuses)
-        .first()
+    token = leases.claim(
+        Payout.objects.filter(status__in=statuses),
+        pk=payout_id,
+        now=now,
+        lasts=timedelta(seconds=lease_seconds()),
     )
-    if payout is None:
+    if token is None:
         return None
-    payout.lease_token = uuid.uuid4()
-    payout.leased_until = now + timedelta(seconds=lease_seconds())
-    payout.save(update_fields=["lease_token", "leased_until"])
+    payout = Payout.objects.select_related("withdrawal").get(pk=payout_id)
     return Claim(
         payout_id=payout.pk,
         withdrawal_id=payout.withdrawal_id,
@@ -101,7 +97,7 @@ def claim(payout_id: uuid.UUID, *, now: datetime, statuses: list[str]) -> Claim 
         status=payout.status,
         sent_at=payout.sent_at,
         sendings=payout.sendings,
-        token=payout.lease_token,
+        token=token,
         claimed_at=now,
     )
 

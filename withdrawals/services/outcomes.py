@@ -16,6 +16,7 @@ from typing import Final
 from django.conf import settings
 from django.db import transaction
 
+from credits_project.leases import release
 from payments.gateway import (
     GatewayUnavailable,
     Outcome,
@@ -293,8 +294,7 @@ def _compare(
         _release_and_take_for_sent(withdrawal, payout, claim)
         return
     if payout.ended_at is None:
-        steps.release(payout)
-        payout.save(update_fields=["leased_until", "lease_token"])
+        payout.save(update_fields=release(payout))
         return
     steps.rest(payout, now=claim.now)
     if status.outcome not in says_something:
@@ -323,7 +323,7 @@ def _release_and_take_for_sent(
 ) -> None:
     """Never send what the gateway knows, though we thought that it does not."""
     flag(withdrawal, "The gateway knows the payout before it was sent.")
-    steps.release(payout)
+    release(payout)
     # Nothing is sent while payouts are frozen; and a second call would be of the same
     # charge_id.
     if may_send():

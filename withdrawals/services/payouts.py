@@ -21,6 +21,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from credits_project import audit
+from credits_project.leases import release
 from credits_project.money import ZERO
 from payments.gateway import (
     DestinationKind,
@@ -254,17 +255,13 @@ def _begin(claim: Claim, *, balance: Decimal, asked_at: datetime) -> bool:
         return False
     # Last, as it is one row for all: a freeze that is done stops whoever comes after.
     if not may_send():
-        payout.leased_until = payout.lease_token = None
-        payout.save(update_fields=["leased_until", "lease_token"])
+        payout.save(update_fields=release(payout))
         return False
     now = claim.now
     if balance < payout.amount + _not_in_balance(payout, asked_at=asked_at, now=now):
         payout.note = "The gateway holds too little for this payout."
-        payout.leased_until = payout.lease_token = None
         payout.next_check_at = now + timedelta(seconds=30)
-        payout.save(
-            update_fields=["note", "leased_until", "lease_token", "next_check_at"]
-        )
+        payout.save(update_fields=["note", "next_check_at", *release(payout)])
         return False
     steps.begin(withdrawal, payout, now=now)
     payout.leased_until = now + timedelta(seconds=leases.lease_seconds())

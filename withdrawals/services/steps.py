@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from credits_project import leases
 from withdrawals.models import Payout, PayoutAttempt, WithdrawalRequest
 from withdrawals.services.leases import Claim
 
@@ -50,7 +51,7 @@ def again(payout: Payout, *, now: datetime, pauses: tuple[int, ...]) -> None:
     pause = pauses[min(payout.checks, len(pauses) - 1)]
     payout.checks += 1
     payout.next_check_at = now + timedelta(seconds=pause)
-    release(payout)
+    leases.release(payout)
     payout.save(update_fields=STATE_FIELDS)
 
 
@@ -67,14 +68,8 @@ def rest(payout: Payout, *, now: datetime) -> None:
     if payout.ended_at is not None and payout.status in _ENDED:
         times = (payout.ended_at + pause for pause in LATE)
         payout.next_check_at = next((time for time in times if time > now), None)
-    release(payout)
+    leases.release(payout)
     payout.save(update_fields=STATE_FIELDS)
-
-
-def release(payout: Payout) -> None:
-    """End the lease in memory."""
-    payout.leased_until = None
-    payout.lease_token = None
 
 
 def keep_attempt(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from credits_project import leases
 from withdrawals.models import Payout, PayoutSwitch
 from withdrawals.services.payouts import look_up_payout, send_payout
 
@@ -25,11 +25,7 @@ def sweep(*, now: datetime, everything: bool = False) -> dict[str, int]:
     Args:
         everything: also what is open and not due yet.
     """
-    started = time.monotonic()
-
-    def moment() -> datetime:
-        # A long pass must not give out leases that have run out already.
-        return now + timedelta(seconds=time.monotonic() - started)
+    moment = leases.clock(now)
 
     def send(payout_id: uuid.UUID) -> bool:
         return send_payout(payout_id=payout_id, now=moment())
@@ -52,7 +48,7 @@ def sweep(*, now: datetime, everything: bool = False) -> dict[str, int]:
 
 
 def _due(status: str, now: datetime, everything: bool) -> list[uuid.UUID]:
-    payouts = Payout.objects.filter(status=status).exclude(leased_until__gt=now)
+    payouts = leases.free(Payout.objects.filter(status=status), now=now)
     if not everything:
         payouts = payouts.filter(next_check_at__lte=now)
     return list(payouts.order_by("next_check_at", "pk").values_list("pk", flat=True))
