@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
+import signal
 import threading
 import uuid
 from collections import Counter
@@ -59,7 +61,14 @@ class Chaos:
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)  # noqa: S311 - repeatable
-        ways = (self._gateway, self._worker, self._queue, self._faults, self._faults)
+        ways = (
+            self._gateway,
+            self._worker,
+            self._sleeper,
+            self._queue,
+            self._faults,
+            self._faults,
+        )
         self._ways = self._shuffled(ways)
         self._next_faults = self._shuffled(_FAULTS)
         self._keep_gateway_on_disk()
@@ -96,6 +105,16 @@ class Chaos:
         self.system.kill("worker")
         wait()
         self.system.start("worker")
+
+    def _sleeper(self, wait: Callable[[], object]) -> None:
+        """Stop the worker while another one works; it wakes in the midst of its own."""
+        self.done["worker stopped"] += 1
+        group = self.system.processes["worker"].pid
+        os.killpg(group, signal.SIGSTOP)
+        self.system.start("worker-2")
+        wait()
+        os.killpg(group, signal.SIGCONT)
+        self.system.kill("worker-2")
 
     def _queue(self, wait: Callable[[], object]) -> None:
         self.done["queue emptied"] += 1

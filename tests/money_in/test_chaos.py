@@ -64,7 +64,7 @@ def test_after_the_faults_all_that_is_paid_is_credited_within_a_minute(
         ended_at = time.monotonic()
 
         paid = _paid_at_the_gateway(system)
-        until(lambda: paid <= _credited(), seconds=HEALED_WITHIN_SECONDS)
+        _await_credits(paid)
 
     sys.stdout.write(f"{dict(chaos.done)}\n{len(paid)} paid, all of them credited")
     sys.stdout.write(f" {time.monotonic() - ended_at:.1f} s after the faults\n")
@@ -76,6 +76,19 @@ def test_after_the_faults_all_that_is_paid_is_credited_within_a_minute(
 def _paid_at_the_gateway(system: System) -> set[str]:
     payments = system.simulator.control.state()["payments"]
     return {one["tx_ref"] for one in payments if one["status"] == "success"}
+
+
+def _await_credits(paid: set[str]) -> None:
+    try:
+        until(lambda: paid <= _credited(), seconds=HEALED_WITHIN_SECONDS)
+    except AssertionError:
+        # What they wait for tells more than their names.
+        for row in CreditPurchase.objects.filter(tx_ref__in=paid - _credited()):
+            sys.stdout.write(
+                f"{row.tx_ref} {row.status} {row.gateway_status!r} checked"
+                f" {row.checked_at} again {row.next_check_at}\n"
+            )
+        raise
 
 
 def _credited() -> set[str]:

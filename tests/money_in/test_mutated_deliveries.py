@@ -20,14 +20,18 @@ from django.db import connection
 from django.test import Client
 
 from payments import gateway, services
-from payments.models import CreditPurchase, GatewayEvent
-from tests.factories import make_user
+from payments.models import GatewayEvent
 from tests.money_in.mutations import Delivery, Mutator
-from tests.payments.buying import WEBHOOK, make_package, now_of
+from tests.money_in.orders import (
+    Orders,
+    make_orders,
+    names_of,
+    no_credit_but_for_the_paid,
+)
+from tests.payments.buying import WEBHOOK, now_of
 from tests.payments.conftest import _simulator as _simulator
 from tests.payments.conftest import simulator as simulator
 from tests.simulator_process import SimulatorProcess
-from wallets.models import CreditTransfer
 
 DELIVERIES = int(os.environ.get("MUTATED_DELIVERIES") or 20_000)
 SEED = int(os.environ.get("MUTATED_SEED") or secrets.randbelow(2**32))
@@ -37,25 +41,12 @@ _ANSWERS = {200, 400, 401, 413}
 
 
 @pytest.fixture
-def orders(committed: str, simulator: SimulatorProcess) -> dict[str, list[Any]]:
+def orders(committed: str, simulator: SimulatorProcess) -> Orders:
     """Purchases by what the gateway knows of them."""
     with connection.cursor() as cursor:
         # What a crash would lose does not matter here.
         cursor.execute("SET synchronous_commit = off")
-    package = make_package()
-
-    def start() -> CreditPurchase:
-        buyer = make_user("buyer")
-        return services.start_purchase(user=buyer, package_id=package.pk)
-
-    made: dict[str, list[Any]] = {
-        name: [start() for _ in range(5)] for name in ("unpaid", "failed", "paid")
-    }
-    for purchase in made["failed"]:
-        simulator.control.complete(purchase.tx_ref, "failed")
-    for purchase in made["paid"]:
-        simulator.control.complete(purchase.tx_ref)
-    return made
+    return make_orders(simulator)
 
 
 @pytest.fixture
@@ -73,8 +64,7 @@ def test_no_spoiled_delivery_is_an_error_or_credits_what_is_not_paid(
 ):
     seed = SEED + half
     sys.stdout.write(f"\nMUTATED_DELIVERIES={DELIVERIES} MUTATED_SEED={SEED}\n")
-    names = [purchase.tx_ref for group in orders.values() for purchase in group]
-    mutator = Mutator(seed=seed, names=[*names, "nobody-s"])
+    mutator = Mutator(seed=seed, names=names_of(orders))
     client = Client(raise_request_exception=False)
     kept: set[bytes] = set()
     answers: Counter[str] = Counter()
@@ -90,7 +80,7 @@ def test_no_spoiled_delivery_is_an_error_or_credits_what_is_not_paid(
             if status == 200:
                 kept.add(delivery.body)
         processed += _process(seed)
-        _no_credit_but_for_the_paid(orders)
+        no_credit_but_for_the_paid(orders)
 
     assert {bytes(body) for body in _bodies()} == kept
     # It reached what it is about: paid ones were credited, odd ones put aside.
@@ -132,12 +122,6 @@ def _process(seed: int) -> int:
 
 def _reading(body: bytes | memoryview) -> str:
     return repr(dataclasses.replace(gateway.parse_event(bytes(body)), raw={}))
-
-
-def _no_credit_but_for_the_paid(orders: dict[str, list[Any]]) -> None:
-    paid = {f"purchase:{purchase.pk}" for purchase in orders["paid"]}
-    credited = CreditTransfer.objects.values_list("key", flat=True)
-    assert set(credited) <= paid
 
 
 def _bodies() -> Iterator[Any]:
