@@ -86,16 +86,21 @@ def reconcile(
 def reconcile_if_due(*, now: datetime) -> ReconciliationRun | None:
     """Compare the last days, unless that was done in the last day. Return the run.
 
+    Not before the first day is over: what is younger is still under way.
+
     Raises:
         GatewayUnavailable: the gateway did not answer; it is due again.
     """
     done = ReconciliationRun.objects.filter(
         outcome__in=[_Run.SAME, _Run.DIFFERENT],
-        began_at__gt=now - timedelta(hours=20),
         starts_at__lte=now - timedelta(days=DAYS - 1),
-        ends_at__gte=now - timedelta(days=1),
+        ends_at__gt=now - timedelta(hours=20),
     )
-    if done.exists():
+    day_ago = now - timedelta(days=1)
+    if done.exists() or not (
+        CreditPurchase.objects.filter(created_at__lt=day_ago).exists()
+        or GatewayEvent.objects.filter(received_at__lt=day_ago).exists()
+    ):
         return None
     return reconcile(start=now - timedelta(days=DAYS), end=now)[0]
 

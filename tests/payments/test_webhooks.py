@@ -232,7 +232,7 @@ def test_w14_names_that_stand_twice_are_stored(client):
         "cut-off",
     ],
 )
-def test_a_signed_body_that_cannot_be_read_is_refused(client, body):
+def test_w15_w16_w17_a_signed_body_that_cannot_be_read_is_refused(client, body):
     detail = "The body is not readable JSON."
 
     assert_refused(
