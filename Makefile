@@ -36,6 +36,8 @@ help:
 	@echo "make bank    random transfers against snapshots (BANK_OPERATIONS=2000)"
 	@echo "make money-in  payments under chaos, and spoiled deliveries (CHAOS_PURCHASES=1000)"
 	@echo "make bench   speed, as ratios to bare PostgreSQL"
+	@echo "make fuzz    made-up requests against the document (CASES=20000)"
+	@echo "make client  a TypeScript client made from the document, and its journey"
 	@echo "make lint    style, types, migrations, settings for production"
 	@echo "make format  put the code in order"
 
@@ -145,3 +147,18 @@ mutation: $(VENV)/.installed-dev
 	@$(PY) tests/proof/mutation.py run --max-children $(TEST_PROCESSES)
 	@$(PY) tests/proof/mutation.py results
 .PHONY: mutation
+
+# A stranger's tool against the running site. FUZZ_SEED=… for the same requests again.
+CASES ?= 20000
+fuzz: export FUZZ_CASES := $(CASES)
+fuzz: export FUZZ_SEED := $(or $(FUZZ_SEED),$(shell date +%s))
+fuzz: $(VENV)/.installed-dev
+	@echo "FUZZ_SEED=$(FUZZ_SEED)"
+	@$(PY) -m pytest tests/api/test_schemathesis.py -s $(ARGS)
+.PHONY: fuzz
+
+# Needs Node.js 18 or newer, and npm.
+client: export REQUIRE_NODE := 1
+client: $(VENV)/.installed-dev
+	@$(PY) -m pytest tests/api/test_client.py $(ARGS)
+.PHONY: client

@@ -9,7 +9,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from credits_project.idempotency import HEADER, REPLAY_HEADER
 from credits_project.openapi import by_hand, examples, links, problems, refusals
-from credits_project.openapi.schema import JSON
+from credits_project.openapi.schema import JSON_OBJECT
 
 METHODS = ("get", "post", "put", "patch", "delete")
 _TAGS = {
@@ -47,7 +47,7 @@ def complete(
     by_hand.add(result)
     components = result["components"]
     components.setdefault("schemas", {}).update(problems.schemas())
-    components["schemas"]["Json"] = JSON
+    components["schemas"]["JsonObject"] = JSON_OBJECT
     components["headers"] = {
         "RequestId": _REQUEST_ID_HEADER,
         "IdempotentReplayed": _REPLAYED_HEADER,

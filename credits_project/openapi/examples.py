@@ -62,37 +62,25 @@ _TYPES: dict[str, Any] = {
 
 
 def add(document: dict[str, Any]) -> None:
-    """Give each JSON body of the document an example."""
+    """Give each JSON body, kind of problem and parameter of the document an example."""
     schemas = document["components"]["schemas"]
-    for body in _bodies(document):
-        schema = body["schema"]
-        if "oneOf" in schema:
-            body["examples"] = {
-                _slug_of(schemas, one): {"value": _example(schemas, one)}
-                for one in schema["oneOf"]
-            }
-        else:
-            body["example"] = _example(schemas, schema)
+    for name, schema in schemas.items():
+        if name.endswith("Problem"):
+            schema["examples"] = [_example(schemas, schema)]
     for item in document["paths"].values():
         for operation in item.values():
             for parameter in operation.get("parameters", []):
                 name = parameter["name"]
                 parameter["example"] = _example(schemas, parameter["schema"], name)
+            for part in (operation.get("requestBody", {}), *_shown_by(operation)):
+                if body := part.get("content", {}).get("application/json"):
+                    body["example"] = _example(schemas, body["schema"])
 
 
-def _bodies(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for item in document["paths"].values():
-        for operation in item.values():
-            parts = [operation.get("requestBody", {}), *operation["responses"].values()]
-            for part in parts:
-                for media_type, body in part.get("content", {}).items():
-                    if media_type.endswith("json") and "openapi" not in media_type:
-                        yield body
-
-
-def _slug_of(schemas: dict[str, Any], schema: dict[str, Any]) -> str:
-    kind: str = _resolved(schemas, schema)["properties"]["type"]["const"]
-    return kind.rpartition("/")[2]
+def _shown_by(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for status, response in operation["responses"].items():
+        if status.startswith("2") and operation["operationId"] != "openapi":
+            yield response
 
 
 def _example(schemas: dict[str, Any], schema: dict[str, Any], name: str = "") -> Any:

@@ -228,24 +228,25 @@ class MetadataFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[n
         """Return the schema of the field."""
         if direction == "response":
             return {"type": "object", "additionalProperties": True}
-        return {
-            "type": "object",
-            "propertyNames": {"pattern": TEXT},
-            "additionalProperties": {"$ref": "#/components/schemas/Json"},
-        }
+        return {"$ref": "#/components/schemas/JsonObject"}
 
 
-# What JSON can say, less what PostgreSQL cannot keep.
-JSON: dict[str, Any] = {
-    "description": "Any JSON value, without NUL in its texts.",
-    "anyOf": [
+def _json(depth: int) -> dict[str, Any]:
+    kinds: list[dict[str, Any]] = [
         {"type": "string", "pattern": TEXT},
         {"type": ["number", "boolean", "null"]},
-        {"type": "array", "items": {"$ref": "#/components/schemas/Json"}},
-        {
-            "type": "object",
-            "propertyNames": {"pattern": TEXT},
-            "additionalProperties": {"$ref": "#/components/schemas/Json"},
-        },
-    ],
+        {"$ref": "#/components/schemas/JsonObject"},
+    ]
+    if depth:
+        kinds.append({"type": "array", "items": _json(depth - 1)})
+    return {"anyOf": kinds}
+
+
+# What JSON can say, less what PostgreSQL cannot keep. Lists are written out to a depth:
+# makers of clients stumble over a type that is nothing but itself.
+JSON_OBJECT: dict[str, Any] = {
+    "type": "object",
+    "description": "Any JSON object, without NUL in its texts.",
+    "propertyNames": {"pattern": TEXT},
+    "additionalProperties": _json(4),
 }

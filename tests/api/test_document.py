@@ -133,32 +133,30 @@ def test_every_answer_has_a_body_of_a_known_form_and_names_the_request(document)
             assert status == "204" or response["content"], (name, status)
 
 
-def bodies(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
-    return [
-        (name, media_type, body)
-        for name, operation in documented(document).items()
-        for part in (
-            operation.get("requestBody", {}),
-            *operation["responses"].values(),
-        )
-        for media_type, body in part.get("content", {}).items()
-        if media_type in ("application/json", "application/problem+json")
-        and name != "GET /api/v1/openapi.json"
-    ]
+def bodies(document: dict[str, Any]) -> list[tuple[str, dict[str, Any], Any]]:
+    """Return what each JSON body is, its schema, and its example."""
+    found = []
+    for name, operation in documented(document).items():
+        if name != "GET /api/v1/openapi.json":
+            for part in (
+                operation.get("requestBody", {}),
+                *operation["responses"].values(),
+            ):
+                if body := part.get("content", {}).get("application/json"):
+                    found.append((name, body["schema"], body["example"]))
+    for name, schema in document["components"]["schemas"].items():
+        if name.endswith("Problem"):
+            found += [(name, schema, example) for example in schema["examples"]]
+    return found
 
 
 def test_every_json_body_has_an_example_of_its_form(document):
-    validator = jsonschema.Draft202012Validator
-    checked = 0
-    for name, _, body in bodies(document):
-        examples = body.get("examples") or {"": {"value": body["example"]}}
-        whole = {**body["schema"], "components": document["components"]}
-        for example in examples.values():
-            errors = list(validator(whole).iter_errors(example["value"]))
-            assert errors == [], name
-            checked += 1
+    for name, schema, example in bodies(document):
+        whole = {**schema, "components": document["components"]}
+        validator = jsonschema.Draft202012Validator(whole)
+        assert list(validator.iter_errors(example)) == [], name
 
-    assert checked > 200
+    assert len(bodies(document)) > 60
 
 
 def test_every_parameter_has_an_example_of_its_form(document):
