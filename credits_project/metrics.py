@@ -22,9 +22,9 @@ from payments.models import (
     RefusedDelivery,
     ReviewCase,
 )
-from wallets.models import CreditHold
+from wallets.models import CreditAdjustment, CreditHold
 from wallets.selectors import family_balances
-from withdrawals.models import Payout, PayoutSwitch, WithdrawalRequest
+from withdrawals.models import Payout, PayoutCase, PayoutSwitch, WithdrawalRequest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -105,13 +105,17 @@ def _open_work() -> dict[str, dict[str, int]]:
         requested=Count("pk", filter=Q(status=WithdrawalRequest.Status.REQUESTED)),
         approved=Count("pk", filter=Q(status=WithdrawalRequest.Status.APPROVED)),
         sending=Count("pk", filter=Q(status=WithdrawalRequest.Status.SENDING)),
-        flagged=Count("pk", filter=~Q(flag="")),
     )
+    # What the gateway says too late is often of a withdrawal that has ended.
+    flagged = WithdrawalRequest.objects.exclude(flag="").count()
     payouts = Payout.objects.filter(
         status__in=[Payout.Status.READY, Payout.Status.SENT]
     ).aggregate(
         ready=Count("pk", filter=Q(status=Payout.Status.READY)),
         sent=Count("pk", filter=Q(status=Payout.Status.SENT)),
+    )
+    adjustments = CreditAdjustment.objects.filter(
+        status=CreditAdjustment.Status.REQUESTED
     )
     holds = CreditHold.objects.open().filter(releases_at__isnull=False)
     return {
@@ -123,7 +127,9 @@ def _open_work() -> dict[str, dict[str, int]]:
                 status=GatewayDifference.Status.OPEN
             ).count()
         },
-        "withdrawal_requests": withdrawals,
+        "withdrawal_requests": {**withdrawals, "flagged": flagged},
+        "payout_cases": {"open": PayoutCase.objects.open().count()},
+        "credit_adjustments": {"requested": adjustments.count()},
         "payouts": payouts,
         "credit_holds": {"overdue": holds.filter(releases_at__lt=now).count()},
     }

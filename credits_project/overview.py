@@ -19,7 +19,7 @@ from payments.models import (
     RefusedDelivery,
     ReviewCase,
 )
-from wallets.models import CreditSeal
+from wallets.models import CreditAdjustment, CreditSeal
 from wallets.selectors import family_balances
 from withdrawals.models import PayoutSwitch, WithdrawalRequest
 
@@ -72,6 +72,17 @@ def tiles(user: Any) -> list[Tile]:
     found: list[Tile] = []
     if user.has_perm("withdrawals.view_withdrawalrequest"):
         found += _withdrawals()
+    if user.has_perm("wallets.view_creditadjustment"):
+        waiting = CreditAdjustment.Status.REQUESTED
+        found.append(
+            Tile(
+                label="Adjustments to agree to",
+                count=CreditAdjustment.objects.filter(status=waiting).count(),
+                address=_list_of(
+                    "wallets_creditadjustment", f"status__exact={waiting}"
+                ),
+            )
+        )
     if user.has_perm("payments.view_reviewcase"):
         found.append(
             Tile(

@@ -276,7 +276,7 @@ def test_the_first_page_says_what_waits_and_where_all_credits_are(
     client = client_of(group)
     client.get("/admin/")
 
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         page = client.get("/admin/")
 
     text = page.content.decode()
