@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from allauth.headless.contrib.rest_framework.authentication import (
     JWTTokenAuthentication,
 )
+from allauth.mfa.utils import is_mfa_enabled
+from django.conf import settings
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
+
+if TYPE_CHECKING:
+    # DRF's views load what is here; the other way round would go in circles.
+    from rest_framework.views import APIView
 
 
 class AccessTokenAuthentication(JWTTokenAuthentication):  # type: ignore[misc]
@@ -41,3 +48,23 @@ class AccessTokenAuthentication(JWTTokenAuthentication):  # type: ignore[misc]
         if getattr(request, "token_refused", False):
             challenge += ', error="invalid_token"'
         return challenge
+
+
+def lacks_second_factor(user: Any) -> bool:
+    """Return whether the user is staff without the second factor that they need."""
+    return bool(
+        settings.STAFF_MFA_REQUIRED and user.is_staff and not is_mfa_enabled(user)
+    )
+
+
+class HasSecondFactor(BasePermission):
+    """For what staff do beyond what users may: a stolen password is not enough for it.
+
+    The same as the console asks for. An account of a program is not staff.
+    """
+
+    message = "Staff need a second factor for this. Set one up at /accounts/2fa/."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Return whether the caller is no staff, or has a second factor."""
+        return not lacks_second_factor(request.user)

@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from credits_project import idempotency, retries
+from credits_project.authentication import HasSecondFactor
 from credits_project.exceptions import NotFound
 from credits_project.filters import read_parameters
 from credits_project.ids import new_id
@@ -147,7 +148,7 @@ class MayTransferCredits(BasePermission):
 class RpcTransferCredits(APIView):
     """Transfers between any two users, for staff and services."""
 
-    permission_classes = (IsAuthenticated, MayTransferCredits)
+    permission_classes = (IsAuthenticated, MayTransferCredits, HasSecondFactor)
     moves_money = True
 
     @extend_schema(
