@@ -65,6 +65,8 @@ def _do(command: BaseCommand, options: dict[str, Any], given: dict[str, Any]) ->
     run = services.give_in_list(**given)
     if run.is_replay:
         command.stdout.write("This list was given in before; going on with it.")
+        # Told in this order also where both streams go to one file.
+        command.stdout.flush()
     try:
         services.carry_out_list(run_id=run.pk)
     finally:
@@ -90,6 +92,7 @@ def _tell(command: BaseCommand, run: BulkRun, report: Path | None) -> None:
         for status in BulkRow.Status.values
     )
     command.stdout.write(f"list {run.name}: {counts}")
+    command.stdout.flush()
     if report is not None:
         report.write_text("".join(report_lines(run)), encoding="utf-8", newline="")
 

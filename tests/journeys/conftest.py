@@ -12,8 +12,13 @@ from tests.system import System, start_system
 
 
 @pytest.fixture(scope="module")
-def system(django_db_setup: None, django_db_blocker: Any) -> Iterator[System]:
-    """Web server, worker and simulator; the test process sees the same database."""
+def system(
+    request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: Any
+) -> Iterator[System]:
+    """Web server, worker and simulator; the test process sees the same database.
+
+    A module's `ENVIRONMENT`, where it has one, is what its system runs with.
+    """
     from django.db import connections
 
     settings = connections["default"].settings_dict
@@ -22,7 +27,8 @@ def system(django_db_setup: None, django_db_blocker: Any) -> Iterator[System]:
         connections.close_all()
         settings["NAME"] = clone_database(template)
         try:
-            with start_system(settings["NAME"]) as running:
+            wanted = getattr(request.module, "ENVIRONMENT", {})
+            with start_system(settings["NAME"], **wanted) as running:
                 yield running
         finally:
             connections.close_all()
