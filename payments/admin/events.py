@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from credits_project.console import ReadOnlyAdmin
 from payments import services
 from payments.console import report
+from payments.gateway import without_numbers
 from payments.models import GatewayEvent, RefusedDelivery
 
 
@@ -56,7 +57,7 @@ class GatewayEventAdmin(ReadOnlyAdmin):
     @admin.display(description="body")
     def content(self, event: GatewayEvent) -> str:
         # A plain string: the console escapes it.
-        text = bytes(event.body).decode("utf-8", "replace")
+        text = without_numbers(bytes(event.body)).decode("utf-8", "replace")
         try:
             return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
         except (ValueError, RecursionError):

@@ -14,7 +14,12 @@ from payments.gateway.exceptions import (
     GatewayUnavailable,
     UnreadableEvent,
 )
-from payments.gateway.masking import masked, masked_number, masked_text
+from payments.gateway.masking import (
+    masked,
+    masked_number,
+    masked_text,
+    without_numbers,
+)
 from payments.gateway.results import (
     Balance,
     CheckoutSession,
@@ -59,4 +64,5 @@ __all__ = [
     "matching_secret",
     "parse_event",
     "sign",
+    "without_numbers",
 ]

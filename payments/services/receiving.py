@@ -18,6 +18,7 @@ from django.db import (
 from django.utils import timezone
 
 from credits_project.ids import new_id
+from payments.gateway import without_numbers
 from payments.models import GatewayEvent
 from payments.services.waking import wake_after_commit
 
@@ -50,12 +51,14 @@ def receive_event(
     the row is the work to do, and a job only wakes a worker.
 
     Args:
-        body: the raw bytes, whose signature has been checked.
+        body: the raw bytes, whose signature has been checked; the digest is theirs.
+            Account numbers in them are not kept.
         headers: those worth keeping; the signature is not.
         signed_by: which key signed it: "webhook", "previous" or "api".
     """
     now = timezone.now()
     digest = hashlib.sha256(body).hexdigest()
+    body = without_numbers(body)
     pk, deliveries, status, received_at = _keep(
         [new_id(), digest, body, json.dumps(dict(headers)), signed_by, now]
     )
