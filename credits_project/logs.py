@@ -61,10 +61,13 @@ class JsonFormatter(structlog.stdlib.ProcessorFormatter):
 
 def redact(_logger: Any, _method: str, event: Any) -> Any:
     """Return the event without secrets, and with long numbers cut to their end."""
-    secrets = [
-        value for name in _SECRET_SETTINGS if (value := getattr(settings, name, ""))
-    ]
-    return _clean(event, secrets)
+    return _clean(event, secrets())
+
+
+def secrets() -> list[str]:
+    """Return the settings that nobody is to read anywhere."""
+    values = (getattr(settings, name, "") for name in _SECRET_SETTINGS)
+    return [value for value in values if value]
 
 
 def redact_text(text: str, secrets: list[str]) -> str:

@@ -387,6 +387,8 @@ METRICS_TOKEN = env.text("METRICS_TOKEN", default="")
 LOG_LEVEL = env.choice(
     "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"
 )
+# Also with DEBUG, whose page shows every local variable.
+DEFAULT_EXCEPTION_REPORTER = "credits_project.error_reports.Reporter"
 PROCRASTINATE_ON_APP_READY = None
 # The sweeps put a job into the queue every few seconds; the tables are the record.
 PROCRASTINATE_WORKER_DEFAULTS = {"delete_jobs": "successful"}
