@@ -19,8 +19,13 @@ def simulator_process() -> Iterator[SimulatorProcess]:
 
 
 @pytest.fixture
-def gateway(simulator_process: SimulatorProcess, settings: Any) -> Any:
+def gateway(
+    request: pytest.FixtureRequest, simulator_process: SimulatorProcess, settings: Any
+) -> Any:
     """The simulator's control surface; the settings name it as the gateway."""
+    # The cache is in the database, which is the test's own where it commits.
+    with_own = "committed" in request.fixturenames
+    request.getfixturevalue("committed" if with_own else "db")
     simulator_process.control.reset()
     settings.PAYCHANGU_BASE_URL = simulator_process.base_url
     settings.PAYCHANGU_TIMEOUT_SECONDS = 2

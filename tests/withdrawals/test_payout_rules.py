@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
@@ -479,3 +482,18 @@ def test_p17_the_daily_comparison_goes_both_ways(gateway):
         ]
     )
     services.handle_payout_event(turned.charge_id)
+
+
+def test_approvals_from_before_they_were_sealed_are_sealed_as_they_are(gateway):
+    """P9: what was approved when seals came is sent, once its migration has run."""
+    payout = make_approved("50.00")
+    with behind_the_guards() as cursor:
+        cursor.execute("UPDATE withdrawal_requests SET approval_seal = ''")
+    migration = import_module("withdrawals.migrations.0008_seal_approvals")
+    with behind_the_guards():
+        migration.seal(apps, SimpleNamespace(connection=connection))
+
+    assert send(payout)
+    gateway.settle(payout.charge_id)
+    sweep(minutes=1)
+    assert fresh(payout.withdrawal).status == "paid"
