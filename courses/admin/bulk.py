@@ -123,7 +123,12 @@ class BulkRunAdmin(ReadOnlyAdmin):
         "created_at",
         "finished_at",
     )
-    list_filter = ("kind", ("finished_at", admin.EmptyFieldListFilter))
+    list_filter = (
+        "kind",
+        "needs_second",
+        ("agreed_by", admin.EmptyFieldListFilter),
+        ("finished_at", admin.EmptyFieldListFilter),
+    )
     list_select_related = ("created_by",)
     search_fields = ("name", "id")
     search_help_text = "Name or id of the list"
@@ -138,11 +143,13 @@ class BulkRunAdmin(ReadOnlyAdmin):
         "reason",
         "created_by",
         "created_at",
+        "needs_second",
+        "agreed_by",
         "finished_at",
         "report",
     )
     readonly_fields = fields
-    actions = ("go_on",)
+    actions = ("agree", "go_on")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BulkRun]:
         """Return the lists with how many lines came to what."""
@@ -268,6 +275,19 @@ class BulkRunAdmin(ReadOnlyAdmin):
         """Carry out what is left of lists."""
         for run in queryset.order_by("pk"):
             self._go_on(request, run)
+
+    @admin.action(
+        description="Agree as the second person, and carry out", permissions=["go_on"]
+    )
+    def agree(self, request: HttpRequest, queryset: QuerySet[BulkRun]) -> None:
+        """Agree to lists that give much, and carry them out."""
+        for run in queryset.order_by("pk"):
+            try:
+                services.agree_to_list(run_id=run.pk, actor=request.user)
+            except DomainError as error:
+                self.message_user(request, f"{run.name}: {error}", messages.ERROR)
+            else:
+                self._go_on(request, run)
 
     def _carry_out(
         self, request: HttpRequest, kind: str, form: ListForm

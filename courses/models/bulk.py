@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from courses.models.catalog import Course
 from courses.models.enrollments import Enrollment
@@ -56,6 +56,16 @@ class BulkRun(models.Model):
         db_index=False,
     )
     created_at = models.DateTimeField()
+    # Whether it gives so much that a second person has to agree, and who did.
+    needs_second = models.BooleanField(default=False)
+    agreed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+    )
     # When no line was left to be done.
     finished_at = models.DateTimeField(null=True, blank=True)
 
@@ -68,6 +78,11 @@ class BulkRun(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 name="courses_bulkrun_unique_name", fields=["name"]
+            ),
+            models.CheckConstraint(
+                name="courses_bulkrun_four_eyes",
+                condition=Q(agreed_by__isnull=True)
+                | Q(needs_second=True) & ~Q(agreed_by=F("created_by")),
             ),
             models.CheckConstraint(
                 name="courses_bulkrun_kind_known",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from courses.services.bulk import (
     Line,
     ListRefused,
+    agree_to_list,
     carry_out_list,
     give_in_list,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "ListRefused",
     "Quote",
     "add_commission_rate",
+    "agree_to_list",
     "archive_course",
     "cancel_commission_rate",
     "carry_out_list",

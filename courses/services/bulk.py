@@ -11,11 +11,13 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db import IntegrityError, transaction
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Sum
 from django.utils import timezone
 
 from courses.models import BulkRow, BulkRun
@@ -43,6 +45,8 @@ LONGEST: Final = 5_000
 # All of it is one transaction, in which the payer's wallet is locked.
 LONGEST_AT_ONCE: Final = 1_000
 
+# Names the lock of a person's lists, beside the person's number.
+_LOCK: Final = 0x6C697374
 _UNIQUE_NAME: Final = "courses_bulkrun_unique_name"
 
 
@@ -129,11 +133,35 @@ def give_in_list(
     rows = _rows_of(run, lines, actor)
     if all_or_nothing and (refused := {r.line: r.detail for r in rows if r.detail}):
         raise ListRefused(refused)
+    run.needs_second = _needs_second(run, rows, actor)
     _insert(run)
     BulkRow.objects.bulk_create(rows)
     audit.record(
         actor=actor, row=run, action=f"list of {kind}", reason=reason, lines=len(lines)
     )
+    return run
+
+
+@transaction.atomic
+def agree_to_list(*, run_id: uuid.UUID, actor: Any) -> BulkRun:
+    """Agree, as the second person, to a list that gives much. Return its run.
+
+    Raises:
+        PermissionDenied: the actor may not give such lists in, gave this one in, or is
+            on it.
+        NotFound: no such list waits for somebody.
+    """
+    runs = BulkRun.objects.select_for_update(of=("self",), no_key=True)
+    run = runs.filter(pk=run_id, needs_second=True, agreed_by__isnull=True).first()
+    if run is None:
+        raise NotFound("No such list waits for a second person.")
+    check_may(actor, BulkRun.Kind(run.kind))
+    is_on_it = BulkRow.objects.filter(run=run, user=actor).exists()
+    if actor.pk == run.created_by_id or is_on_it:
+        raise PermissionDenied("It takes somebody who neither asked nor receives.")
+    run.agreed_by = actor
+    run.save(update_fields=["agreed_by"])
+    audit.record(actor=actor, row=run, action="agree to list")
     return run
 
 
@@ -152,7 +180,7 @@ def carry_out_list(
         seconds: begin no further line after so long; None goes on to the end.
 
     Raises:
-        PermissionDenied: see `give_in_list`.
+        PermissionDenied: see `give_in_list`; or it waits for a second person.
         NotFound: there is no such list.
         ListRefused: lines of an all-or-nothing list that cannot be.
         DomainError: what stops all lines, such as a sponsor who cannot pay. The lines
@@ -162,6 +190,8 @@ def carry_out_list(
     if run is None:
         raise NotFound("There is no such list.")
     check_may(actor, BulkRun.Kind(run.kind))
+    if run.needs_second and run.agreed_by_id is None:
+        raise PermissionDenied("A second person has to agree to this list first.")
     ends_at = None if seconds is None else time.monotonic() + seconds
     step = _do_all if run.all_or_nothing else _do_next
 
@@ -221,6 +251,25 @@ def _insert(run: BulkRun) -> None:
                 "name", "It is being given in by somebody else now.", reason="unique"
             ) from error
         raise
+
+
+def _needs_second(run: BulkRun, rows: Sequence[BulkRow], actor: Any) -> bool:
+    """Return whether it gives more than one person may give alone."""
+    limit = settings.ADJUSTMENT_FOUR_EYES_ABOVE
+    if not limit or actor is None or run.kind != BulkRun.Kind.BONUS:
+        return False
+    with connection.cursor() as cursor:
+        # One after the other: two at once would each be below the limit.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, actor.pk])
+    # Many small ones are a large one.
+    earlier = BulkRow.objects.filter(
+        run__created_by=actor,
+        run__needs_second=False,
+        run__created_at__gt=timezone.now() - timedelta(days=1),
+    ).exclude(status=BulkRow.Status.REFUSED)
+    alone: Decimal = earlier.aggregate(total=Sum("amount", default=ZERO))["total"]
+    asked = [row.amount for row in rows if row.status == BulkRow.Status.PENDING]
+    return bool(alone + sum(asked, ZERO) > limit)
 
 
 def _rows_of(run: BulkRun, lines: Sequence[Line], actor: Any) -> list[BulkRow]:

@@ -78,7 +78,7 @@ MONEY: Final[Mapping[str, Rights]] = {
     "commission_rates": _append_but("cancelled_at"),
     "enrollments": _STATE,
     "enrollment_refunds": _APPEND,
-    "bulk_runs": _append_but("finished_at"),
+    "bulk_runs": _append_but("agreed_by_id", "finished_at"),
     "bulk_rows": _STATE,
     "payout_methods": _append_but("removed_at"),
     "payout_rates": _APPEND,

@@ -267,6 +267,30 @@ def test_the_console_goes_on_with_a_list_that_stopped():
     assert said(answer) == ["Stopped: 1 done, 0 refused, 0 left."]
 
 
+def test_a_second_person_agrees_at_the_console_and_the_list_is_carried_out(settings):
+    settings.ADJUSTMENT_FOUR_EYES_ABOVE = Decimal(1)
+    person = make_user()
+    first, second = (signed_in(make_staff("finance")) for _ in range(2))
+    given = first.post(
+        f"{LISTS}bonus/",
+        {
+            "file": upload("person,amount", f"{person.email},5.00"),
+            "reason": "Prize",
+            "name": "Large",
+        },
+        follow=True,
+    )
+    action = {"action": "agree", "_selected_action": [str(BulkRun.objects.get().pk)]}
+
+    alone = first.post(LISTS, action, follow=True)
+    agreed = second.post(LISTS, action, follow=True)
+
+    assert said(given)[0] == ("Large: A second person has to agree to this list first.")
+    assert "neither asked nor receives" in said(alone)[0]
+    assert said(agreed) == ["Large: 1 done, 0 refused, 0 left."]
+    assert balance_of(person) == 5
+
+
 @pytest.mark.parametrize(
     ("kind", "fields"),
     [

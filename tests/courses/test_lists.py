@@ -316,6 +316,76 @@ def test_a_list_begins_no_further_line_after_its_time():
     assert [balance_of(person) for person in people] == [5, 5, 5]
 
 
+# Much takes two people.
+
+
+def test_a_list_that_gives_much_waits_until_a_second_person_agrees(settings):
+    settings.ADJUSTMENT_FOUR_EYES_ABOVE = Decimal(10)
+    first, second = make_staff("finance"), make_staff("finance")
+    people = [make_user() for _ in range(3)]
+    run = give_bonus(people, actor=first)
+
+    with pytest.raises(PermissionDenied, match="A second person has to agree"):
+        carry_out(run, actor=first)
+    with pytest.raises(PermissionDenied, match="neither asked nor receives"):
+        services.agree_to_list(run_id=run.pk, actor=first)
+    with pytest.raises(PermissionDenied):
+        services.agree_to_list(run_id=run.pk, actor=make_staff("support"))
+    assert [balance_of(person) for person in people] == [0, 0, 0]
+
+    services.agree_to_list(run_id=run.pk, actor=second)
+    carry_out(run, actor=second)
+
+    assert [balance_of(person) for person in people] == [5, 5, 5]
+    with pytest.raises(NotFound):
+        services.agree_to_list(run_id=run.pk, actor=second)
+
+
+def test_who_is_on_a_list_does_not_agree_to_it(settings):
+    settings.ADJUSTMENT_FOUR_EYES_ABOVE = Decimal(1)
+    first, second = make_staff("finance"), make_staff("finance")
+    run = give_bonus([second], actor=first)
+
+    with pytest.raises(PermissionDenied, match="neither asked nor receives"):
+        services.agree_to_list(run_id=run.pk, actor=second)
+
+
+def test_many_small_lists_of_one_person_are_a_large_one(settings):
+    settings.ADJUSTMENT_FOUR_EYES_ABOVE = Decimal(10)
+    finance = make_staff("finance")
+
+    runs = [give_bonus([make_user()], name=name, actor=finance) for name in "abc"]
+
+    assert [run.needs_second for run in runs] == [False, False, True]
+
+
+def test_the_database_lets_nobody_carry_out_alone_what_takes_two(settings):
+    settings.ADJUSTMENT_FOUR_EYES_ABOVE = Decimal(1)
+    finance, person = make_staff("finance"), make_user()
+    run = give_bonus([person], actor=finance)
+    transfer = grant_credits(user_id=person.pk, amount=Decimal(5), reason="alone")
+
+    for rows, change, rule in (
+        (
+            BulkRow.objects.filter(run=run),
+            {"status": "done", "transfer": transfer, "decided_at": NOW},
+            "waits for a second person",
+        ),
+        (
+            BulkRun.objects.filter(pk=run.pk),
+            {"agreed_by": finance},
+            "courses_bulkrun_four_eyes",
+        ),
+        (
+            BulkRun.objects.filter(pk=run.pk),
+            {"needs_second": False},
+            "finished, once",
+        ),
+    ):
+        with pytest.raises(IntegrityError, match=rule), transaction.atomic():
+            rows.update(**change)
+
+
 # What the database refuses.
 
 
