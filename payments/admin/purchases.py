@@ -103,6 +103,7 @@ class CreditPurchaseAdmin(ReadOnlyAdmin):
         "tx_ref",
         "buyer",
         "total",
+        "given",
         "cost",
         "status",
         "mode",
@@ -127,6 +128,11 @@ class CreditPurchaseAdmin(ReadOnlyAdmin):
     @admin.display(description="credits")
     def total(self, purchase: CreditPurchase) -> str:
         return f"{purchase.total_credits}"
+
+    @admin.display(description="credited")
+    def given(self, purchase: CreditPurchase) -> str:
+        # Another number where staff credited a part, or an excess.
+        return f"{purchase.credited_credits + purchase.credited_bonus_credits}"
 
     @admin.display(description="buyer", ordering="user__email")
     def buyer(self, purchase: CreditPurchase) -> str:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from payments import gateway, services
-from payments.models import CreditPackage, CreditPurchase
+from payments.models import CreditPackage, CreditPurchase, ReviewCase
 from tests.factories import make_user
 from tests.simulator_process import WEBHOOK_SECRET, SimulatorProcess
 
@@ -49,6 +49,12 @@ def buy(
 def now_of(purchase: CreditPurchase) -> CreditPurchase:
     """The purchase as it is in the database now."""
     return CreditPurchase.objects.get(pk=purchase.pk)
+
+
+def purchase_of(case: ReviewCase) -> CreditPurchase:
+    """The purchase that a case is about, as it is in the database now."""
+    assert case.purchase is not None
+    return now_of(case.purchase)
 
 
 def cases_of(purchase: CreditPurchase) -> list[tuple[str, str, str]]:

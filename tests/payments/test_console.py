@@ -19,7 +19,15 @@ from payments.models import (
     ReviewCase,
 )
 from tests.factories import balance_of, make_staff, make_user
-from tests.payments.buying import buy, encode, event_about, make_package, now_of, start
+from tests.payments.buying import (
+    buy,
+    encode,
+    event_about,
+    make_package,
+    now_of,
+    purchase_of,
+    start,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -205,7 +213,7 @@ def test_auditors_change_nothing(simulator):
 
     assert now_of(purchase).status == "paid"
     assert now_of(purchase).checks == purchase.checks
-    assert now_of(case.purchase).checks == 1
+    assert purchase_of(case).checks == 1
     assert ReviewCase.objects.get().status == "open"
 
 
@@ -228,7 +236,7 @@ def test_a_case_is_decided_with_a_reason_once_however_often_it_is_pressed(
     case = short_case(simulator)
     page = act(support, CASES, action, case).content.decode()
     assert "Expected: Paid 1000.00 MWK. Came: Paid 500 MWK." in page
-    assert now_of(case.purchase).status == "review"
+    assert purchase_of(case).status == "review"
 
     confirm(support, CASES, action, case, reason="spoke with the payer")
     again = confirm(support, CASES, action, case, reason="once more")
@@ -236,7 +244,7 @@ def test_a_case_is_decided_with_a_reason_once_however_often_it_is_pressed(
 
     case.refresh_from_db()
     assert case.reason == "spoke with the payer"
-    assert now_of(case.purchase).status == status
+    assert purchase_of(case).status == status
     assert "These are decided already." in again.content.decode()
     assert f"It is {case.status} already." in from_all.content.decode()
     assert PurchaseRefund.objects.count() == (1 if action == "refund" else 0)
@@ -261,7 +269,7 @@ def test_asking_again_about_a_case_settles_it_where_all_is_well(simulator, suppo
     answer = act(support, CASES, "recheck", case)
 
     assert "asked, settled." in answer.content.decode()
-    assert now_of(case.purchase).status == "paid"
+    assert purchase_of(case).status == "paid"
 
 
 def test_a_difference_is_asked_about_again_and_dismissed_by_finance(simulator, support):

@@ -13,8 +13,9 @@ from django.utils import timezone
 
 import wallets.services
 from payments import services
-from payments.models import CreditPurchase, GatewayEvent, PurchaseRefund
+from payments.models import CreditPurchase, GatewayEvent, PurchaseRefund, ReviewCase
 from payments.services import crediting, settling
+from payments.services.cases import put_before_staff
 from tests.concurrency.threads import in_threads, kinds
 from tests.factories import balance_of, make_staff, make_user
 from tests.payments.buying import (
@@ -156,6 +157,44 @@ def test_a_refund_pressed_at_once_takes_the_credits_once(simulator):
 
     assert kinds(outcomes) == {"PurchaseRefund": 1, "NotRefundable": 9}
     assert balance_of(buyer) == Decimal("1000.00")
+
+
+@pytest.mark.parametrize("decide", ["credit_case", "refund_case", "dismiss_case"])
+def test_a_case_that_is_decided_at_once_is_decided_once(simulator, decide):
+    buyer, support = make_user("buyer"), make_staff("support")
+    purchase = start(buyer)
+    simulator.control.complete(purchase.tx_ref)
+    simulator.control.fault("verify", "alter", set={"amount": 500})
+    services.settle_purchase(tx_ref=purchase.tx_ref)
+    case = purchase.cases.get()
+
+    outcomes = in_threads(
+        lambda pk: getattr(services, decide)(case_id=pk, actor=support, reason="x"),
+        [case.pk] * 10,
+    )
+
+    assert kinds(outcomes) == {"ReviewCase": 1, "AlreadyDecided": 9}
+    given = Decimal("55.00") if decide == "credit_case" else 0
+    assert balance_of(buyer) == given
+    assert PurchaseRefund.objects.count() == (1 if decide == "refund_case" else 0)
+
+
+def test_the_same_case_put_before_staff_at_once_is_there_once(simulator):
+    purchase = start()
+
+    outcomes = in_threads(
+        lambda came: put_before_staff(
+            kind=ReviewCase.Kind.UNCONFIRMED,
+            reference=purchase.tx_ref,
+            expected="something",
+            came=came,
+            purchase=purchase,
+        ),
+        ["something else"] * 10,
+    )
+
+    assert sorted(is_new for _, is_new in outcomes) == [False] * 9 + [True]
+    assert ReviewCase.objects.count() == 1
 
 
 def test_parts_refunded_at_once_never_pass_the_whole(simulator):

@@ -42,6 +42,7 @@ def test_a_refund_takes_credits_and_bonus_back_and_the_price_is_due(simulator, s
     purchase = now_of(purchase)
     assert purchase.status == "refunded"
     assert purchase.refunded_at is not None
+    assert made.transfer is not None
     assert made.transfer.key == f"purchase:{purchase.pk}:refund:1"
     types = set(made.transfer.transactions.values_list("transaction_type", flat=True))
     assert types == {"purchase_refund"}
