@@ -341,15 +341,26 @@ class BulkRowAdmin(ReadOnlyAdmin):
         "amount",
         "status",
         "detail",
-        "enrollment",
-        "transfer",
+        "made",
         "decided_at",
     )
     list_filter = ("status",)
-    list_select_related = ("run", "enrollment", "transfer")
+    list_select_related = ("run",)
     search_fields = ("person", "run__name", "run__id")
     search_help_text = "Somebody as written in a list, or the list's name or id"
     ordering = ("-run_id", "line", "pk")
+
+    @admin.display(description="made")
+    def made(self, row: BulkRow) -> str:
+        """Return the enrollment or the transfer that the line made."""
+        if row.enrollment_id is not None:
+            page, pk = "admin:courses_enrollment_change", row.enrollment_id
+        elif row.transfer_id is not None:
+            page, pk = "admin:wallets_credittransfer_change", row.transfer_id
+        else:
+            return "-"
+        word = "enrollment" if row.enrollment_id else "transfer"
+        return format_html('<a href="{}">{}</a>', reverse(page, args=[pk]), word)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether lists may be seen, of which these are a part."""
