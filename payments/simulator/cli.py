@@ -52,6 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, text in seconds.items():
         default = getattr(_DEFAULTS, name)
         add(_flag(name), type=float, default=default, help=f"{text} ({default})")
+    _add_faults(add)
+
+
+def _add_faults(add: Callable[..., Any]) -> None:
     add(
         "--fault",
         dest="faults",

@@ -16,6 +16,12 @@ from payments.gateway import sign
 
 _ANSWER_SECONDS_MAX = 60.0
 _OK = b"HTTP/1.1 200 "
+_SPLIT = {
+    "fee_paid_by_customer": 0,
+    "fee_paid_by_merchant": 300,
+    "total_amount_paid_by_customer": 10000,
+    "amount_received_by_merchant": 9700,
+}
 
 
 @dataclass(kw_only=True)
@@ -66,12 +72,7 @@ def new_event() -> bytes:
         "currency": "MWK",
         "amount": 10000,
         "charge": 300,
-        "amount_split": {
-            "fee_paid_by_customer": 0,
-            "fee_paid_by_merchant": 300,
-            "total_amount_paid_by_customer": 10000,
-            "amount_received_by_merchant": 9700,
-        },
+        "amount_split": _SPLIT,
         "total_amount_paid": 10000,
         "mode": "test",
         "type": "API Payment (Checkout)",
@@ -103,18 +104,23 @@ def new_event() -> bytes:
     return json.dumps(event, separators=(",", ":")).replace("/", "\\/").encode()
 
 
+def _connected(address: tuple[str, int], senders: int) -> selectors.BaseSelector:
+    selector = selectors.DefaultSelector()
+    for _ in range(senders):
+        connection = socket.create_connection(address, timeout=20)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        selector.register(
+            connection, selectors.EVENT_READ, Sender(connection=connection)
+        )
+    return selector
+
+
 def main(url: str, senders: int, seconds: float, secret: str) -> None:
     """Send for `seconds` and wait for the last answers; print what came of it."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None
-    selector = selectors.DefaultSelector()
-    for _ in range(senders):
-        connection = socket.create_connection((parts.hostname, parts.port), timeout=20)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        selector.register(
-            connection, selectors.EVENT_READ, Sender(connection=connection)
-        )
+    selector = _connected((parts.hostname, parts.port), senders)
     acknowledged: list[str] = []
     waits: list[float] = []
     refused: list[str] = []
