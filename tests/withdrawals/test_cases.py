@@ -210,6 +210,22 @@ def test_a_right_amount_that_comes_later_is_booked_and_ends_the_case(gateway):
     assert not PayoutCase.objects.open().exists()
 
 
+def test_another_amount_is_asked_about_again_soon_and_then_ever_more_rarely(gateway):
+    payout = sent()
+    gateway.settle(payout.charge_id)
+    gateway.fault("lookup", "wrong-amount")
+    now = timezone.now()
+    pauses = []
+    for _ in range(7):
+        services.look_up_payout(payout_id=payout.pk, now=now)
+        pause = fresh(payout).next_check_at - now
+        pauses.append(round(pause.total_seconds()))
+        now += pause
+
+    assert pauses == [5, 10, 20, 60, 300, 900, 900]
+    assert case_of(payout).detail == "The gateway paid 1, not 500.00."
+
+
 def test_another_amount_after_it_was_paid_is_only_noted(gateway):
     payout = ended(gateway, "success")
     gateway.fault("lookup", "wrong-amount")

@@ -45,17 +45,18 @@ CHOICES: Final = {
 }
 
 
-def open_case(withdrawal: WithdrawalRequest, *, kind: str, detail: str) -> None:
+def open_case(withdrawal: WithdrawalRequest, *, kind: str, detail: str) -> bool:
     """Have staff settle what the gateway says of a locked withdrawal.
 
-    What they have settled last is not asked of them again.
+    What they have settled last is not asked of them again. Returns whether it is new.
     """
     if withdrawal.cases.open().filter(kind=kind).exists() or was_settled(
         withdrawal, detail
     ):
-        return
+        return False
     PayoutCase.objects.create(withdrawal=withdrawal, kind=kind, detail=detail[:500])
     flag(withdrawal, detail)
+    return True
 
 
 def was_settled(withdrawal: WithdrawalRequest, detail: str) -> bool:

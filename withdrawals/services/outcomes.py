@@ -230,9 +230,11 @@ def _act_on(
     if status.outcome is Outcome.PAID:
         if difference := mismatch(payout, status):
             payout.note = difference
-            steps.again(payout, now=claim.now, pauses=steps.FLAGGED)
             kind = PayoutCase.Kind.OTHER_AMOUNT
-            cases.open_case(withdrawal, kind=kind, detail=difference)
+            if cases.open_case(withdrawal, kind=kind, detail=difference):
+                # A slip of the gateway's may be over in a moment.
+                payout.checks = 0
+            steps.again(payout, now=claim.now, pauses=steps.CONTRADICTED)
             return
         payout.note = ""
         steps.end(payout, now=claim.now, status=_Status.PAID)

@@ -14,6 +14,7 @@ from withdrawals.services.leases import Claim
 # gateway is silent or odd it may be well again at any moment.
 SOON: Final = (5, 10, 20)
 PENDING: Final = (3, 5, 10, 20, 60, 120, 300)
+CONTRADICTED: Final = (5, 10, 20, 60, 300, 900)
 FLAGGED: Final = (900,)
 # How long after its end a payout is asked about again: gateways change their minds.
 LATE: Final = tuple(timedelta(hours=hours) for hours in (1, 6, 24, 72, 168))
