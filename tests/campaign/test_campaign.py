@@ -36,6 +36,7 @@ from tests.system import Console
 from withdrawals import encryption
 from withdrawals.models import WithdrawalRequest
 
+# `make campaign` has more, with the rest of the machine for itself.
 WITHDRAWALS = int(os.environ.get("WITHDRAWALS") or 120)
 SEED = int(os.environ.get("CAMPAIGN_SEED") or secrets.randbelow(2**32))
 # Nothing may be stuck for longer than this after the faults have ended (I24).
@@ -47,7 +48,11 @@ _POLICY = {
     "WITHDRAWAL_TWO_APPROVERS_ABOVE": str(TWO_APPROVERS_ABOVE),
 }
 
-pytestmark = pytest.mark.usefixtures("committed")
+# One after the other: each of them wants the whole machine.
+pytestmark = [
+    pytest.mark.usefixtures("committed"),
+    pytest.mark.xdist_group("campaign"),
+]
 
 
 @pytest.fixture
