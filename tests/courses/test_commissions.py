@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from courses import services
 from courses.models import CommissionRate, Course, Enrollment
 from credits_project.exceptions import InvalidInput, NotFound, PermissionDenied
-from credits_project.money import split_fee
+from credits_project.money import ZERO, split_fee
 from tests.courses.offers import LONG_AGO, NOW, make_course
 from tests.factories import make_coach, make_staff, make_user
 
@@ -186,9 +186,9 @@ def test_a_sale_on_a_commission_that_is_not_in_force_is_refused_by_the_database(
         place = Enrollment(
             course=course,
             learner=make_user(),
-            price=0,
-            fee=0,
-            earnings=0,
+            price=ZERO,
+            fee=ZERO,
+            earnings=ZERO,
             commission_rate=Decimal("0.1"),
             commission=row,
             enrolled_at=NOW,
@@ -241,7 +241,7 @@ def test_a_commission_is_not_backdated():
 @pytest.mark.parametrize("scope", ["course", "coach", "platform"])
 def test_no_two_commissions_of_one_scope_begin_at_one_moment(scope):
     course = make_course()
-    names = {
+    names: dict[str, dict[str, Any]] = {
         "course": {"course_id": course.pk},
         "coach": {"coach_id": course.coach_id},
         "platform": {},

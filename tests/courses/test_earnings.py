@@ -186,7 +186,8 @@ def test_nobody_is_told_who_the_learners_are():
     coach = make_coach()
     place = sell(coach)
 
-    content = b"".join(signed_in(coach).get(ADDRESS).streaming_content).decode()
+    answer: Any = signed_in(coach).get(ADDRESS)
+    content = b"".join(answer.streaming_content).decode()
 
     for secret in (place.learner.email, place.learner.username):
         assert secret not in content

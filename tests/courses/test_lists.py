@@ -13,6 +13,7 @@ from courses.exceptions import OwnCourse
 from courses.models import BulkRow, BulkRun, Enrollment
 from courses.services import ListRefused
 from credits_project.exceptions import InvalidInput, NotFound, PermissionDenied
+from credits_project.money import ZERO
 from tests.courses.lists import carry_out, give_bonus, give_places, statuses, told
 from tests.courses.offers import NOW, make_course
 from tests.factories import (
@@ -208,9 +209,9 @@ def test_a_coach_does_not_sponsor_places_in_the_own_course():
         course=make_course(coach, price="0.00"),
         learner=learner,
         payer=coach,
-        price=0,
-        fee=0,
-        earnings=0,
+        price=ZERO,
+        fee=ZERO,
+        earnings=ZERO,
         commission_rate=0,
         enrolled_at=NOW,
         matures_at=NOW,
