@@ -372,8 +372,12 @@ REAUTHENTICATION_MINUTES = env.integer(
 PAYOUT_COOLING_OFF_HOURS = env.integer(
     "PAYOUT_COOLING_OFF_HOURS", default=72, minimum=0
 )
-PAYOUT_SETTLING_MINUTES = env.integer("PAYOUT_SETTLING_MINUTES", default=60, minimum=0)
 PAYOUT_AUTO_RESOLVE = env.boolean("PAYOUT_AUTO_RESOLVE", default=False)
+# A worker that was stopped just before its call may still make it when it wakes: who
+# takes "not known yet" for "never sent" at once would give back what is then paid.
+PAYOUT_SETTLING_MINUTES = env.integer(
+    "PAYOUT_SETTLING_MINUTES", default=60, minimum=1 if PAYOUT_AUTO_RESOLVE else 0
+)
 
 # Ledger's seals
 

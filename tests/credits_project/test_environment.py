@@ -85,6 +85,15 @@ def test_a_bad_setting_stops_the_start_with_one_line_that_names_it(name, value):
     assert re.match(rf"\S*ImproperlyConfigured: {name} must ", last), last
 
 
+def test_witnesses_settle_nothing_before_a_call_can_have_been_made():
+    at_once = {"PAYOUT_SETTLING_MINUTES": "0"}
+
+    assert load(**at_once).returncode == 0
+    assert "PAYOUT_SETTLING_MINUTES must be" in (
+        load(**at_once, PAYOUT_AUTO_RESOLVE="on").stderr
+    )
+
+
 def test_a_gateway_on_plain_http_is_for_tests_only():
     simulator = {"PAYCHANGU_BASE_URL": "http://127.0.0.1:9000"}
 
