@@ -132,6 +132,7 @@ def test_an_earlier_row_is_found_among_the_user_s_own_and_is_a_replay():
         credits=Decimal(10),
         price=Decimal(100),
         currency="MWK",
+        mode="test",
         tx_ref="t-1",
         idempotency_key="k",
         idempotency_digest="d" * 64,
