@@ -20,7 +20,7 @@ from courses.bulk_files import LARGEST_BYTES, read_list, report_lines
 from courses.models import BulkRow, BulkRun, Course
 from courses.people import named
 from courses.services import ListRefused
-from courses.services.bulk import MAY
+from courses.services.bulk_rules import MAY
 from credits_project.console import ReadOnlyAdmin
 from credits_project.exceptions import DomainError
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from courses.services.bulk import (
     Line,
     ListRefused,
-    agree_to_list,
     carry_out_list,
     give_in_list,
 )
+from courses.services.bulk_rules import agree_to_list
 from courses.services.catalog import archive_course, create_course, update_course
 from courses.services.commission import (
     Commission,

@@ -11,17 +11,16 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from django.conf import settings
-from django.db import IntegrityError, connection, transaction
-from django.db.models import Sum
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from courses.models import BulkRow, BulkRun
 from courses.people import named
+from courses.services.bulk_rules import check_may, needs_second
 from courses.services.sponsoring import PeopleRefused, enroll_sponsored
 from credits_project import audit, idempotency, retries
 from credits_project.exceptions import (
@@ -36,17 +35,10 @@ from wallets.services import Leg, Posting, TransactionType, post_many, wallet_id
 from wallets.statements import constraint_of
 from wallets.system import system_wallet_id
 
-# Enrolling at somebody's cost moves that person's credits; a bonus makes new ones.
-MAY: Final = {
-    BulkRun.Kind.ENROLL: "wallets.transfer_credits",
-    BulkRun.Kind.BONUS: "wallets.adjust_wallet",
-}
 LONGEST: Final = 5_000
 # All of it is one transaction, in which the payer's wallet is locked.
 LONGEST_AT_ONCE: Final = 1_000
 
-# Names the lock of a person's lists, beside the person's number.
-_LOCK: Final = 0x6C697374
 _UNIQUE_NAME: Final = "courses_bulkrun_unique_name"
 
 
@@ -133,35 +125,12 @@ def give_in_list(
     rows = _rows_of(run, lines, actor)
     if all_or_nothing and (refused := {r.line: r.detail for r in rows if r.detail}):
         raise ListRefused(refused)
-    run.needs_second = _needs_second(run, rows, actor)
+    run.needs_second = needs_second(run, rows, actor)
     _insert(run)
     BulkRow.objects.bulk_create(rows)
     audit.record(
         actor=actor, row=run, action=f"list of {kind}", reason=reason, lines=len(lines)
     )
-    return run
-
-
-@transaction.atomic
-def agree_to_list(*, run_id: uuid.UUID, actor: Any) -> BulkRun:
-    """Agree, as the second person, to a list that gives much. Return its run.
-
-    Raises:
-        PermissionDenied: the actor may not give such lists in, gave this one in, or is
-            on it.
-        NotFound: no such list waits for somebody.
-    """
-    runs = BulkRun.objects.select_for_update(of=("self",), no_key=True)
-    run = runs.filter(pk=run_id, needs_second=True, agreed_by__isnull=True).first()
-    if run is None:
-        raise NotFound("No such list waits for a second person.")
-    check_may(actor, BulkRun.Kind(run.kind))
-    is_on_it = BulkRow.objects.filter(run=run, user=actor).exists()
-    if actor.pk == run.created_by_id or is_on_it:
-        raise PermissionDenied("It takes somebody who neither asked nor receives.")
-    run.agreed_by = actor
-    run.save(update_fields=["agreed_by"])
-    audit.record(actor=actor, row=run, action="agree to list")
     return run
 
 
@@ -207,16 +176,6 @@ def carry_out_list(
     return run
 
 
-def check_may(actor: Any, kind: BulkRun.Kind) -> None:
-    """See that the actor may do to one person what a list does to many.
-
-    Raises:
-        PermissionDenied: they may not.
-    """
-    if actor is not None and not (actor.is_active and actor.has_perm(MAY[kind])):
-        raise PermissionDenied("You may not work through such lists.")
-
-
 def _check(lines: Sequence[Line], reason: str, name: str, *, longest: int) -> None:
     if not lines:
         raise InvalidInput("file", "The list is empty.", reason="empty")
@@ -251,25 +210,6 @@ def _insert(run: BulkRun) -> None:
                 "name", "It is being given in by somebody else now.", reason="unique"
             ) from error
         raise
-
-
-def _needs_second(run: BulkRun, rows: Sequence[BulkRow], actor: Any) -> bool:
-    """Return whether it gives more than one person may give alone."""
-    limit = settings.ADJUSTMENT_FOUR_EYES_ABOVE
-    if not limit or actor is None or run.kind != BulkRun.Kind.BONUS:
-        return False
-    with connection.cursor() as cursor:
-        # One after the other: two at once would each be below the limit.
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, actor.pk])
-    # Many small ones are a large one.
-    earlier = BulkRow.objects.filter(
-        run__created_by=actor,
-        run__needs_second=False,
-        run__created_at__gt=timezone.now() - timedelta(days=1),
-    ).exclude(status=BulkRow.Status.REFUSED)
-    alone: Decimal = earlier.aggregate(total=Sum("amount", default=ZERO))["total"]
-    asked = [row.amount for row in rows if row.status == BulkRow.Status.PENDING]
-    return bool(alone + sum(asked, ZERO) > limit)
 
 
 def _rows_of(run: BulkRun, lines: Sequence[Line], actor: Any) -> list[BulkRow]:
