@@ -38,6 +38,7 @@ help:
 	@echo "make bench   speed, as ratios to bare PostgreSQL"
 	@echo "make fuzz    made-up requests against the document (CASES=20000)"
 	@echo "make client  a TypeScript client made from the document, and its journey"
+	@echo "make guards  write down the guards after a migration that changes one"
 	@echo "make lint    style, types, migrations, settings for production"
 	@echo "make format  put the code in order"
 
@@ -162,3 +163,8 @@ client: export REQUIRE_NODE := 1
 client: $(VENV)/.installed-dev
 	@$(PY) -m pytest tests/api/test_client.py $(ARGS)
 .PHONY: client
+
+# After a migration that adds or changes one on purpose; the diff shows what it does.
+guards: $(VENV)/.installed-dev
+	@$(PY) -m tests.proof.write_guards
+.PHONY: guards

@@ -8,5 +8,7 @@ class CoursesConfig(AppConfig):
 
     def ready(self) -> None:
         from courses.proof import register_checks
+        from wallets import guards
 
         register_checks()
+        guards.register(self)

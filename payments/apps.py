@@ -8,6 +8,7 @@ class PaymentsConfig(AppConfig):
 
     def ready(self) -> None:
         from payments.proof import CHECKS
-        from wallets import proof
+        from wallets import guards, proof
 
         proof.register(*CHECKS)
+        guards.register(self)

@@ -38,7 +38,8 @@ ADMINS = dict(admin.site._registry)
 LABELS = [model._meta.label_lower for model in ADMINS]
 
 # Whatever staff add, change or delete here goes round no service: what is sold, what
-# payouts are worth, courses' commissions, and accounts; or, of adjustments, asks for them.
+# payouts are worth, courses' commissions, and accounts; or, of adjustments, asks for
+# them.
 MAY_ADD = {
     "payments.creditpackage",
     "withdrawals.payoutrate",

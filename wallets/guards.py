@@ -1,8 +1,9 @@
 """Are the database's guards there, enabled and unchanged, and is nothing beside them?
 
 Whoever owns the database can drop or disable a trigger, or add one that undoes what it
-does. They cannot do so unseen: what the catalog says is compared with
-`wallets/sql/guards.json`, which `describe` wrote when the guards were made.
+does. They cannot do so unseen: what the catalog says is compared with the files
+`guards.json` in the folders `sql`, which `make guards` wrote when the guards were made.
+The ledger's tables are looked at, and those that an app names with `register`.
 """
 
 from __future__ import annotations
@@ -10,21 +11,68 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from django.apps import AppConfig
 from django.db import connection
 
-_EXPECTED: Final = Path(__file__).parent / "sql" / "guards.json"
+_SQL: Final = Path(__file__).parent / "sql"
 
-TABLES: Final = [
-    "credit_wallets",
-    "credit_transfers",
-    "credit_transactions",
-    "credit_holds",
-    "credit_seals",
-]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarded:
+    """Tables that have guards, and the file that says which.
+
+    `prefix` is what the names of the guards' functions begin with.
+    """
+
+    tables: tuple[str, ...]
+    prefix: str
+    expected: Path
+
+
+LEDGER: Final = Guarded(
+    tables=(
+        "credit_wallets",
+        "credit_transfers",
+        "credit_transactions",
+        "credit_holds",
+        "credit_seals",
+    ),
+    prefix="ledger_",
+    expected=_SQL / "guards.json",
+)
+
+ADJUSTMENTS: Final = Guarded(
+    tables=("credit_adjustments",),
+    prefix="wallets_",
+    expected=_SQL / "adjustments.json",
+)
+_registered: list[Guarded] = [LEDGER, ADJUSTMENTS]
+
+
+def register(app: AppConfig) -> None:
+    """Have the guards of an app's tables looked at; again is harmless.
+
+    Its functions have names that begin with the app's, and `sql/guards.json` in its
+    folder says what there is.
+    """
+    guarded = Guarded(
+        tables=tuple(model._meta.db_table for model in app.get_models()),
+        prefix=f"{app.label}_",
+        expected=Path(app.path) / "sql" / "guards.json",
+    )
+    if guarded not in _registered:
+        _registered.append(guarded)
+
+
+def all_guarded() -> list[Guarded]:
+    """Return everything that is looked at."""
+    return list(_registered)
+
 
 # Definitions as PostgreSQL prints them differ between its versions, and after a dump
 # and restore, in blanks and brackets and in where the casts of a condition stand: these
@@ -71,8 +119,11 @@ UNION ALL
 -- A search path that is not pinned lets a guard look at somebody else's tables.
 SELECT 'function ' || proname,
     coalesce(array_to_string(proconfig, ' '), '') || ' ' || prosecdef::text
+        -- A trigger's is in the trigger's own line.
+        || CASE WHEN prorettype = 'trigger'::regtype THEN '' ELSE prosrc END
 FROM pg_proc
-WHERE proname LIKE 'ledger\_%%' AND pronamespace = 'public'::regnamespace
+WHERE proname ^@ ANY (%(prefixes)s)
+  AND pronamespace = 'public'::regnamespace
 """
 
 # What may not be there at all.
@@ -107,28 +158,37 @@ WHERE setdatabase IN (
 """
 
 
-def describe() -> dict[str, str]:
+def describe(*which: Guarded) -> dict[str, str]:
     """Return a digest of each guard that the database has, by its name."""
     with connection.cursor() as cursor:
-        cursor.execute(_CATALOG, {"tables": TABLES})
+        cursor.execute(_CATALOG, _names(which))
         rows = cursor.fetchall()
     return {name: _digest(name, definition) for name, definition in sorted(rows)}
 
 
 def differences() -> Iterator[tuple[str, str]]:
     """Yield (guard, what is wrong) for each that is not as made, or not ours at all."""
-    expected: dict[str, str] = json.loads(_EXPECTED.read_text())
-    found = describe()
+    expected: dict[str, str] = {}
+    for guarded in _registered:
+        expected |= json.loads(guarded.expected.read_text())
+    found = describe(*_registered)
     for name, digest in expected.items():
         if name not in found:
             yield name, "is missing"
         elif found[name] != digest:
             yield name, "is disabled or changed"
     for name in sorted(found.keys() - expected.keys()):
-        yield name, "is not one of the ledger's"
+        yield name, "is not one of the guards"
     with connection.cursor() as cursor:
-        cursor.execute(_INTRUDERS, {"tables": TABLES})
+        cursor.execute(_INTRUDERS, _names(_registered))
         yield from sorted(set(cursor.fetchall()))
+
+
+def _names(which: Iterable[Guarded]) -> dict[str, list[str]]:
+    return {
+        "tables": [table for guarded in which for table in guarded.tables],
+        "prefixes": [guarded.prefix for guarded in which],
+    }
 
 
 def _digest(name: str, definition: str) -> str:

@@ -265,7 +265,7 @@ _BOOKKEEPERS: Final = {
 
 
 def _expected(kind: str) -> list[str]:
-    names: list[str] = json.loads(guards._EXPECTED.read_text())
+    names: list[str] = json.loads(guards.LEDGER.expected.read_text())
     return [name for name in names if name.startswith(f"{kind} ")]
 
 

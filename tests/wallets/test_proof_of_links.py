@@ -164,6 +164,6 @@ def test_what_was_put_beside_the_guards_is_named():
 
         transaction.set_rollback(True)
     assert found == [
-        ("trigger credit_wallets.mine", "is not one of the ledger's"),
+        ("trigger credit_wallets.mine", "is not one of the guards"),
         ("rule credit_holds.quiet", "changes what statements do"),
     ]
