@@ -240,6 +240,23 @@ def test_another_amount_after_it_was_paid_is_only_noted(gateway):
     assert not PayoutCase.objects.open().exists()
 
 
+def test_two_cases_of_a_withdrawal_do_not_give_its_credits_back_twice(gateway):
+    payout = ended(gateway, "success")
+    gateway.fault("lookup", "wrong-amount", times=1)
+    hear(payout)
+    gateway.settle(payout.charge_id, "failed")
+    hear(payout)
+    other_amount, failed = PayoutCase.objects.open().order_by("opened_at")
+    settle(other_amount, "given_back")
+
+    with pytest.raises(InvalidTransition):
+        settle(failed, "given_back")
+    settle(failed, "noted")
+
+    assert balance_of(payout.withdrawal.user) == Decimal("100.00")
+    assert paid_out() == Decimal("0.00")
+
+
 def test_a_case_is_settled_once_by_who_may_with_a_reason(gateway):
     payout = ended(gateway, "success")
     gateway.settle(payout.charge_id, "failed")

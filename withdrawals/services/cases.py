@@ -147,13 +147,22 @@ def settle_case(
 
 
 def choices(case: PayoutCase, payout: Payout) -> list[str]:
-    """Return how the case can be settled in the payout's present state."""
+    """Return how the case can be settled as the payout and the books are now."""
     found = [choice.value for choice in CHOICES[_Kind(case.kind)]]
     if case.kind == _Kind.OTHER_AMOUNT:
         # On its way it has to come to an end; once paid only staff's word is missing.
         is_open = payout.status == Payout.Status.SENT
         found.remove(_Resolution.NOTED) if is_open else found.remove(_Resolution.PAID)
-    return found
+    if payout.status == Payout.Status.SENT:
+        return found
+    # Another case of the withdrawal may have had it booked meanwhile: credits are given
+    # back, or taken again, once and not once for each case.
+    booked = (
+        {_Resolution.PAID, _Resolution.WRITTEN_OFF}
+        if books_say_paid(case.withdrawal, payout)
+        else {_Resolution.GIVEN_BACK}
+    )
+    return [choice for choice in found if choice not in booked]
 
 
 def _end(
