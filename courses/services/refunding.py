@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
 from django.db import transaction
@@ -18,7 +18,7 @@ from courses.models import Enrollment, EnrollmentRefund
 from credits_project import audit, idempotency
 from credits_project.exceptions import InvalidInput, NotFound, PermissionDenied
 from credits_project.ids import new_id
-from credits_project.money import ZERO, positive_amount, split_fee
+from credits_project.money import CENT, ZERO, positive_amount
 from wallets.exceptions import InsufficientCredits, WalletFrozen
 from wallets.models import CreditHold, CreditTransfer, CreditWallet
 from wallets.services import (
@@ -140,9 +140,12 @@ def refund_parts(
     refunds, the parts add up to the fee and the earnings to the cent: each is the
     difference of two splits of a running total, so that no rounding is carried on.
     """
-    fee_rate = fee / price
-    before, _ = split_fee(refunded, fee_rate=fee_rate)
-    after, _ = split_fee(refunded + amount, fee_rate=fee_rate)
+    # Divided last: of a rate such as 1/6 the digits end somewhere, and what is half a
+    # cent would be a little more or less.
+    before, after = (
+        (total * fee / price).quantize(CENT, rounding=ROUND_HALF_EVEN)
+        for total in (refunded, refunded + amount)
+    )
     return after - before, amount - (after - before)
 
 

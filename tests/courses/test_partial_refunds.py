@@ -153,3 +153,12 @@ def test_however_a_price_is_given_back_its_parts_add_up(price, rate, shares):
         of_earnings += parts[1]
 
     assert (given_back, of_fee, of_earnings) == (price, fee, earnings)
+
+
+def test_half_a_cent_of_commission_goes_to_the_even_neighbor_in_refunds_too():
+    """A sixth of 0.03 is half a cent, and a sixth has digits without end."""
+    terms = {"price": Decimal("6.00"), "fee": Decimal("1.00")}
+
+    parts = refund_parts(amount=Decimal("0.03"), refunded=Decimal("0.00"), **terms)
+
+    assert parts == (Decimal("0.00"), Decimal("0.03"))
