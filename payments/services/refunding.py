@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from credits_project import audit
 from credits_project.exceptions import InvalidInput
-from credits_project.money import CENT, positive_amount
+from credits_project.money import CENT, ZERO, positive_amount
 from payments.exceptions import NotRefundable, PurchaseNotFound
 from payments.models import CreditPurchase, Currency, PurchaseRefund
 from wallets.models import CreditTransfer
@@ -154,10 +154,12 @@ def share_of(purchase: CreditPurchase, credits: Decimal) -> Share:
     given = purchase.credited_credits
     bonus = _part(purchase.credited_bonus_credits, total, given, unit=CENT)
     money = _part(purchase.credited_money, total, given, unit=unit)
+    # An excess that was credited after a refund has no bonus, and less of it belongs to
+    # each credit then: what has come back stays, and no more does until it is due.
     return Share(
         credits=credits,
-        bonus_credits=bonus - purchase.refunded_bonus_credits,
-        money=money.quantize(CENT) - purchase.refunded_money,
+        bonus_credits=max(bonus - purchase.refunded_bonus_credits, ZERO),
+        money=max(money.quantize(CENT) - purchase.refunded_money, ZERO),
     )
 
 

@@ -12,6 +12,7 @@ from credits_project.exceptions import InvalidInput
 from payments import services
 from payments.exceptions import NotRefundable, PurchaseNotFound
 from payments.models import CreditPurchase, PurchaseRefund
+from payments.services.refunding import share_of
 from tests.factories import balance_of, make_staff, make_user
 from tests.payments.buying import buy, now_of, start
 from wallets.exceptions import InsufficientCredits, WalletFrozen
@@ -205,3 +206,17 @@ def test_nothing_is_due_where_the_gateway_took_the_payment_back(simulator, suppo
     assert (made.status, made.money) == ("not-due", 1000)
     with pytest.raises(NotRefundable):
         services.note_money_returned(refund_id=made.pk, actor=support, how="why not")
+
+
+def test_a_refund_after_an_excess_was_credited_takes_no_bonus_twice(simulator, support):
+    purchase = buy(simulator)
+    refund(purchase, support, credits=Decimal("50"))
+    purchase = now_of(purchase)
+    # In memory alone: as after staff credited an excess of as much again.
+    purchase.credited_credits, purchase.credited_money = Decimal(200), Decimal(2000)
+
+    small = share_of(purchase, Decimal(1))
+    rest = share_of(purchase, Decimal(150))
+
+    assert (small.bonus_credits, small.money) == (0, 10)
+    assert (rest.bonus_credits, rest.money) == (5, 1500)
