@@ -35,6 +35,7 @@ help:
 	@echo "make proof   the proof of the ledger, with 200,000 steps against a model of it"
 	@echo "make bank    random transfers against snapshots (BANK_OPERATIONS=2000)"
 	@echo "make money-in  payments under chaos, and spoiled deliveries (CHAOS_PURCHASES=1000)"
+	@echo "make marketplace  the marketplace against a model of it (MARKETPLACE_STEPS=200000)"
 	@echo "make bench   speed, as ratios to bare PostgreSQL"
 	@echo "make fuzz    made-up requests against the document (CASES=20000)"
 	@echo "make client  a TypeScript client made from the document, and its journey"
@@ -129,6 +130,15 @@ money-in: export ONE_PAYMENT_DELIVERIES := $(or $(ONE_PAYMENT_DELIVERIES),10000)
 money-in: $(VENV)/.installed-dev
 	@$(PY) -m pytest tests/money_in -s $(ARGS)
 .PHONY: money-in
+
+# As many steps as somebody has the time for, other ones each time. MARKETPLACE_SEED=… for
+# the same stories again.
+marketplace: export MARKETPLACE_STEPS := $(or $(MARKETPLACE_STEPS),200000)
+marketplace: export MARKETPLACE_SEED := $(or $(MARKETPLACE_SEED),$(shell date +%s))
+marketplace: $(VENV)/.installed-dev
+	@echo "MARKETPLACE_SEED=$(MARKETPLACE_SEED)"
+	@$(PY) -m pytest tests/marketplace -s $(ARGS)
+.PHONY: marketplace
 
 # Some minutes, on a server of its own. Quiet machines give quiet figures.
 bench: $(VENV)/.installed-dev
