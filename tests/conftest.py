@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.postgres import clone_database, drop_database, stop_server_after_last_run
@@ -13,6 +14,15 @@ from tests.postgres import clone_database, drop_database, stop_server_after_last
 # Tests in these folders run with the app's rights, as the site does; all tests do where
 # TEST_AS_APP_ROLE is set.
 _WITH_APP_ROLE = {"wallets"}
+
+
+# How long a draw takes says something about what else the machine does.
+hypothesis.settings.register_profile(
+    "tests",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -69,6 +69,12 @@ class CourseAdmin(ReadOnlyAdmin):
         commission = services.commission_of(course, at=timezone.now())
         scope = "setting" if commission.row is None else commission.row.scope
         return f"{commission.rate.normalize():f} ({_SCOPES[scope]})"
+
+    def get_fields(self, request: HttpRequest, obj: Course | None = None) -> Any:
+        """Leave out the link for those whom the page behind it refuses."""
+        if request.user.has_perm("courses.add_commissionrate"):
+            return self.fields
+        return [name for name in self.fields if name != "more"]
 
     @admin.display(description="more")
     def more(self, course: Course) -> str:

@@ -7,13 +7,13 @@ Each goes in by the endpoint, and what is kept is processed as a worker does.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import logging
 import os
 import secrets
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -66,7 +66,7 @@ def test_no_spoiled_delivery_is_an_error_or_credits_what_is_not_paid(
     sys.stdout.write(f"\nMUTATED_DELIVERIES={DELIVERIES} MUTATED_SEED={SEED}\n")
     mutator = Mutator(seed=seed, names=names_of(orders))
     client = Client(raise_request_exception=False)
-    kept: set[bytes] = set()
+    kept: set[str] = set()
     answers: Counter[str] = Counter()
     processed: set[str] = set()
 
@@ -78,11 +78,12 @@ def test_no_spoiled_delivery_is_an_error_or_credits_what_is_not_paid(
             assert status in _ANSWERS, (seed, delivery)
             assert (status == 401) == (not delivery.is_signed) or status == 413
             if status == 200:
-                kept.add(delivery.body)
+                kept.add(hashlib.sha256(delivery.body).hexdigest())
         _process(seed, processed)
         no_credit_but_for_the_paid(orders)
 
-    assert {bytes(body) for body in _bodies()} == kept
+    # Of what came, byte for byte; account numbers are masked in what is kept.
+    assert set(GatewayEvent.objects.values_list("digest", flat=True)) == kept
     # It reached what it is about: paid ones were credited, odd ones put aside.
     assert {now_of(one).status for one in orders["paid"]} == {"paid"}
     outcomes = Counter(GatewayEvent.objects.values_list("status", flat=True))
@@ -126,7 +127,3 @@ def _process(seed: int, seen: set[str]) -> None:
 
 def _reading(body: bytes | memoryview) -> str:
     return repr(dataclasses.replace(gateway.parse_event(bytes(body)), raw={}))
-
-
-def _bodies() -> Iterator[Any]:
-    return GatewayEvent.objects.values_list("body", flat=True).iterator()
