@@ -7,6 +7,7 @@ stories again. A story that fails is made shorter and printed, with its seed.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import time
@@ -67,8 +68,8 @@ def test_the_marketplace_does_what_a_plain_model_of_it_does(
     record_testsuite_property: Any,
     capsys: pytest.CaptureFixture[str],
 ):
-    stories = max(1, STEPS // PARTS // STEPS_OF_A_STORY)
-    length = min(STEPS_OF_A_STORY, -(-STEPS // PARTS // stories))
+    stories = math.ceil(STEPS / PARTS / STEPS_OF_A_STORY)
+    length = math.ceil(STEPS / PARTS / stories)
     began = time.monotonic()
 
     counts = tell_all(
@@ -77,6 +78,7 @@ def test_the_marketplace_does_what_a_plain_model_of_it_does(
         length=length,
     )
 
+    assert counts.total() == stories * length
     seconds = time.monotonic() - began
     told = f"{counts.total()} steps, {seconds:.0f} s, MARKETPLACE_SEED={SEED}"
     record_testsuite_property(f"marketplace, part {part}", told)
