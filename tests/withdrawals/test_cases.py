@@ -257,6 +257,25 @@ def test_two_cases_of_a_withdrawal_do_not_give_its_credits_back_twice(gateway):
     assert paid_out() == Decimal("0.00")
 
 
+def test_no_sql_gives_credits_back_a_second_time(gateway):
+    payout = ended(gateway, "success")
+    gateway.fault("lookup", "wrong-amount", times=1)
+    hear(payout)
+    gateway.settle(payout.charge_id, "failed")
+    hear(payout)
+    other_amount, failed = PayoutCase.objects.open().order_by("opened_at")
+    settle(other_amount, "given_back")
+    update = (
+        "UPDATE payout_cases SET settled_at = now(), settled_by_id = %s, reason = 'x',"
+        " resolution = %s, transfer_id = %s WHERE id = %s"
+    )
+    finance, transfer = make_staff("finance"), payout.withdrawal.transfer_id
+
+    again = (finance.pk, "given_back", transfer, failed.pk)
+    assert refused_by(update, *again) == "withdrawals_case_returned_once"
+    settle(failed, "noted")
+
+
 def test_a_case_is_settled_once_by_who_may_with_a_reason(gateway):
     payout = ended(gateway, "success")
     gateway.settle(payout.charge_id, "failed")
