@@ -5,8 +5,8 @@ PYTHON ?=
 PYTHONS := $(or $(PYTHON),python3 python3.11 python3.12 python3.13 python3.14 python)
 # More arguments for pytest: make test ARGS="tests/wallets -k transfer"
 ARGS ?=
-# On two cores: many tests wait for a database or a server most of the time.
-TEST_PROCESSES ?= 3
+# Half of the tests wait for a database or a server most of the time.
+TEST_PROCESSES ?= 2
 
 VENV := .venv
 PY := $(VENV)/bin/python
