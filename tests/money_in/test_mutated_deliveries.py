@@ -33,7 +33,7 @@ from tests.payments.conftest import _simulator as _simulator
 from tests.payments.conftest import simulator as simulator
 from tests.simulator_process import SimulatorProcess
 
-DELIVERIES = int(os.environ.get("MUTATED_DELIVERIES") or 20_000)
+DELIVERIES = int(os.environ.get("MUTATED_DELIVERIES") or 10_000)
 SEED = int(os.environ.get("MUTATED_SEED") or secrets.randbelow(2**32))
 _BATCH = 1000
 # Whatever is wrong with a delivery, the answer is one of these.

@@ -41,7 +41,7 @@ pytestmark = [
     pytest.mark.xdist_group("fifty-connections"),
 ]
 
-ROUNDS = int(os.environ.get("RACE_ROUNDS") or 20)
+ROUNDS = int(os.environ.get("RACE_ROUNDS") or 8)
 FIFTY = 50
 _TRIES = 20
 
