@@ -4,10 +4,11 @@ To prove I02 to I04 row by row PostgreSQL has to put the rows in order, by trans
 by wallet, and that takes ten times as long as reading them. Sums need no order. Each
 step in a wallet's chain, "starts where the one before ended", is a difference that is
 zero; each is weighed by its own random number and all are added up, and so are the sums
-of the transfers. A right ledger gives zero. One that is wrong anywhere gives zero with
-a probability of about 2**-64: the numbers are drawn anew for each run, so nobody can
-make an error that they do not see. Whoever has to know the place asks the checks of
-`wallets.proof`, which `is_right` spares where it finds nothing.
+of the transfers. A right ledger gives zero. One that is wrong anywhere gives zero only
+by chance: the numbers have 64 bits, from PostgreSQL's hash functions with a seed of 63
+bits that is drawn anew for each run, so nobody can know which error they would not see.
+Whoever has to know the place asks the checks of `wallets.proof`, which `is_right`
+spares where it finds nothing.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from tests.simulator_process import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
+EARNINGS = "/admin/courses/enrollment/earnings/"
 WITHDRAWALS = "/admin/withdrawals/withdrawalrequest/"
 GROUPS = ("support", "finance", "auditors", "superuser")
 # Every kind of page once: the lists, a row of each, its history, and what adds one.
@@ -121,7 +122,8 @@ def test_an_auditor_sees_no_button_that_changes_anything(
             ".map(one => one.value || one.innerText)",
         )
         # A statement to take along changes nothing either.
-        assert set(buttons) <= {"Search", "Save the file"}, path
+        allowed = {"Save the file"} if path.startswith(EARNINGS) else {"Search"}
+        assert set(buttons) <= allowed, path
         assert page.locator("[name=action], [name=_save]").count() == 0, path
 
     crawl(page, look)
