@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q, Sum
+from django.db.models import Sum
 from django.db.models.functions import Abs
 from django.utils import timezone
 
@@ -17,11 +17,10 @@ from credits_project import audit
 from credits_project.exceptions import InvalidInput, PermissionDenied
 from credits_project.money import ZERO
 from wallets.adjustments import CreditAdjustment
-from wallets.services.transfers import check_grant, grant_credits
+from wallets.services.transfers import check_grant, check_text, grant_credits
 
 _PERMISSION: Final = "wallets.adjust_wallet"
 _DAY: Final = timedelta(days=1)
-_TEXT_LENGTH_MAX: Final = 500
 # Names the lock of a person's requests, beside the person's number.
 _LOCK: Final = 0x61646A75
 
@@ -50,9 +49,7 @@ def request_adjustment(
     _check_actor(actor, user_id=user_id)
     reason = reason.strip()
     amount = check_grant(transaction_type, amount, reason)
-    with connection.cursor() as cursor:
-        # One after the other: two at once would each be below the limit.
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, actor.pk])
+    _wait_for_earlier_requests(actor)
     adjustment = CreditAdjustment.objects.create(
         user_id=user_id,
         transaction_type=transaction_type,
@@ -124,8 +121,7 @@ def reject_adjustment(
 
 
 def _locked(adjustment_id: uuid.UUID) -> CreditAdjustment:
-    rows = CreditAdjustment.objects.select_for_update(of=("self",), no_key=True)
-    return rows.get(pk=adjustment_id)
+    return CreditAdjustment.objects.select_for_update(no_key=True).get(pk=adjustment_id)
 
 
 def _check_actor(actor: Any, *, user_id: int) -> None:
@@ -135,13 +131,20 @@ def _check_actor(actor: Any, *, user_id: int) -> None:
         raise PermissionDenied("Nobody adjusts a wallet of their own.")
 
 
+def _wait_for_earlier_requests(actor: Any) -> None:
+    # One after the other: two at once would each be below the limit.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, actor.pk])
+
+
 def _needs_second(amount: Decimal, actor: Any) -> bool:
     limit = settings.ADJUSTMENT_FOUR_EYES_ABOVE
     if not limit:
         return False
-    # Many small ones are a large one. What was turned down moved nothing.
+    # Many small ones are a large one. What needs no second person is booked at once, so
+    # what was turned down is not among these.
     alone = CreditAdjustment.objects.filter(
-        Q(status=_Status.BOOKED, needs_second=False),
+        needs_second=False,
         requested_by=actor,
         requested_at__gt=timezone.now() - _DAY,
     ).aggregate(total=Sum(Abs("amount"), default=ZERO))["total"]
@@ -150,8 +153,7 @@ def _needs_second(amount: Decimal, actor: Any) -> bool:
 
 def _decide(adjustment: CreditAdjustment, *, actor: Any, note: str) -> None:
     note = note.strip()
-    if len(note) > _TEXT_LENGTH_MAX or "\x00" in note:
-        raise InvalidInput("note", f"No more than {_TEXT_LENGTH_MAX} characters.")
+    check_text(note, field="note", longest=500)
     adjustment.decided_by = actor
     adjustment.decided_at = timezone.now()
     adjustment.decision_note = note

@@ -64,7 +64,7 @@ def transfer_credits(
         UnknownReference: an unknown user.
     """
     amount = positive_amount(amount)
-    _check_text(description, field="description", longest=500)
+    check_text(description, field="description", longest=500)
     if transaction_type not in TRANSFER_TYPES:
         raise InvalidInput(
             "transaction_type",
@@ -212,7 +212,7 @@ def reverse_transfer(
     """
     if not reason.strip():
         raise InvalidInput("reason", "Say why it is reversed.", reason="required")
-    _check_text(reason, field="reason", longest=500)
+    check_text(reason, field="reason", longest=500)
     original = CreditTransfer.objects.get(pk=transfer_id)
     if original.key.startswith(_PROCESSES_KEYS):
         raise InvalidInput(
@@ -258,8 +258,22 @@ def check_grant(transaction_type: str, amount: Decimal, reason: str) -> Decimal:
             raise InvalidInput("amount", "The amount must not be zero.")
     if not reason.strip():
         raise InvalidInput("reason", "Say what the credits are for.", reason="required")
-    _check_text(reason, field="reason", longest=500)
+    check_text(reason, field="reason", longest=500)
     return amount
+
+
+def check_text(text: str, *, field: str, longest: int) -> None:
+    """Refuse a text that is too long, or that PostgreSQL could not keep.
+
+    Raises:
+        InvalidInput: more than `longest` characters, or NUL among them.
+    """
+    if len(text) > longest:
+        raise InvalidInput(
+            field, f"No more than {longest} characters.", reason="max_length"
+        )
+    if "\x00" in text:
+        raise InvalidInput(field, "The text may not contain NUL characters.")
 
 
 def _wallet_of_user(user_id: int, *, field: str) -> uuid.UUID:
@@ -291,12 +305,3 @@ def _check_key(key: str) -> None:
         raise InvalidInput(
             "key", f"A key may not begin with {', '.join(_OTHERS_KEYS)}."
         )
-
-
-def _check_text(text: str, *, field: str, longest: int) -> None:
-    if len(text) > longest:
-        raise InvalidInput(
-            field, f"No more than {longest} characters.", reason="max_length"
-        )
-    if "\x00" in text:
-        raise InvalidInput(field, "The text may not contain NUL characters.")
