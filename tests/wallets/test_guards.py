@@ -6,9 +6,11 @@ The tests run as the owner of the tables, whom grants do not stop.
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import IntegrityError, connection, transaction
 
 from tests.factories import make_user, wallet_of
@@ -223,6 +225,25 @@ def test_replica_mode_does_not_switch_the_append_only_guards_off(
             assert attack(sql, ledger) == "ledger_append_only"
 
         cursor.execute("SET LOCAL session_replication_role = origin")
+
+
+def test_an_app_that_registers_has_its_tables_looked_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    payments = apps.get_app_config("payments")
+    monkeypatch.setattr(guards, "_registered", [guards.LEDGER])
+
+    guards.register(payments)
+    guards.register(payments)
+
+    assert guards.all_guarded() == [
+        guards.LEDGER,
+        guards.Guarded(
+            tables=tuple(model._meta.db_table for model in payments.get_models()),
+            prefix="payments_",
+            expected=Path(payments.path, "sql", "guards.json"),
+        ),
+    ]
 
 
 def test_the_guards_are_as_they_were_made():
