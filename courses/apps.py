@@ -8,7 +8,10 @@ class CoursesConfig(AppConfig):
 
     def ready(self) -> None:
         from courses.proof import register_checks
+        from courses.services import bulk_rules
         from wallets import guards
+        from wallets.services import four_eyes
 
         register_checks()
         guards.register(self)
+        four_eyes.register(bulk_rules.given_alone)

@@ -9,5 +9,7 @@ class WalletsConfig(AppConfig):
 
     def ready(self) -> None:
         from wallets import signals
+        from wallets.services import adjusting, four_eyes
 
         signals.connect()
+        four_eyes.register(adjusting.given_alone)

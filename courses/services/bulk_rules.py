@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Sum
-from django.utils import timezone
 
 from courses.models import BulkRow, BulkRun
 from credits_project import audit
 from credits_project.exceptions import NotFound, PermissionDenied
 from credits_project.money import ZERO
+from wallets.services import four_eyes
 
 # Enrolling at somebody's cost moves that person's credits; a bonus makes new ones.
 MAY: Final = {
     BulkRun.Kind.ENROLL: "wallets.transfer_credits",
     BulkRun.Kind.BONUS: "wallets.adjust_wallet",
 }
-# Names the lock of a person's lists, beside the person's number.
-_LOCK: Final = 0x6C697374
 
 
 def check_may(actor: Any, kind: BulkRun.Kind) -> None:
@@ -39,21 +36,22 @@ def check_may(actor: Any, kind: BulkRun.Kind) -> None:
 
 def needs_second(run: BulkRun, rows: Sequence[BulkRow], actor: Any) -> bool:
     """Return whether it gives more than one person may give alone."""
-    limit = settings.ADJUSTMENT_FOUR_EYES_ABOVE
-    if not limit or actor is None or run.kind != BulkRun.Kind.BONUS:
+    if actor is None or run.kind != BulkRun.Kind.BONUS:
         return False
-    with connection.cursor() as cursor:
-        # One after the other: two at once would each be below the limit.
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, actor.pk])
-    # Many small ones are a large one.
-    earlier = BulkRow.objects.filter(
+    asked = [row.amount for row in rows if row.status == BulkRow.Status.PENDING]
+    return four_eyes.needs_second(sum(asked, ZERO), actor=actor)
+
+
+def given_alone(actor: Any, since: datetime) -> Decimal:
+    """Return the credits of the lists that a person gave in alone since then."""
+    # An enrollment gives none: its lines have an amount of 0.
+    alone = BulkRow.objects.filter(
         run__created_by=actor,
         run__needs_second=False,
-        run__created_at__gt=timezone.now() - timedelta(days=1),
+        run__created_at__gt=since,
     ).exclude(status=BulkRow.Status.REFUSED)
-    alone: Decimal = earlier.aggregate(total=Sum("amount", default=ZERO))["total"]
-    asked = [row.amount for row in rows if row.status == BulkRow.Status.PENDING]
-    return bool(alone + sum(asked, ZERO) > limit)
+    total: Decimal = alone.aggregate(total=Sum("amount", default=ZERO))["total"]
+    return total
 
 
 @transaction.atomic

@@ -11,7 +11,7 @@ import pytest
 from tests.concurrency.threads import in_threads
 from tests.factories import balance_of, make_staff, make_user
 from wallets import services
-from wallets.services import adjusting
+from wallets.services import four_eyes
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -48,15 +48,15 @@ def test_what_one_person_asks_for_at_once_is_counted_together():
 def test_without_the_lock_each_would_be_below_the_limit(monkeypatch):
     """The control: both have counted before either is there to be counted."""
     both_have_counted = threading.Barrier(2, timeout=10)
-    count = adjusting._needs_second
+    count = four_eyes._given_alone
 
-    def count_and_wait(amount: Decimal, actor: Any) -> bool:
-        needs_second = count(amount, actor)
+    def count_and_wait(actor: Any) -> Decimal:
+        alone = count(actor)
         both_have_counted.wait()
-        return needs_second
+        return alone
 
-    monkeypatch.setattr(adjusting, "_needs_second", count_and_wait)
-    monkeypatch.setattr(adjusting, "_wait_for_earlier_requests", lambda actor: None)
+    monkeypatch.setattr(four_eyes, "_given_alone", count_and_wait)
+    monkeypatch.setattr(four_eyes, "_wait_for_earlier_requests", lambda actor: None)
 
     became = give([make_user("learner"), make_user("learner")], "60.00")
 

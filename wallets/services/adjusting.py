@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Sum
 from django.db.models.functions import Abs
 from django.utils import timezone
@@ -17,12 +16,10 @@ from credits_project import audit
 from credits_project.exceptions import InvalidInput, PermissionDenied
 from credits_project.money import ZERO
 from wallets.adjustments import CreditAdjustment
+from wallets.services import four_eyes
 from wallets.services.transfers import check_grant, check_text, grant_credits
 
 _PERMISSION: Final = "wallets.adjust_wallet"
-_DAY: Final = timedelta(days=1)
-# Names the lock of a person's requests, beside the person's number.
-_LOCK: Final = 0x61646A75
 
 _Status = CreditAdjustment.Status
 
@@ -38,8 +35,8 @@ def request_adjustment(
 ) -> CreditAdjustment:
     """Ask for credits to be given to a user, or taken; book it where that suffices.
 
-    Above ADJUSTMENT_FOUR_EYES_ABOVE credits, counting what the actor has asked for
-    alone within 24 hours, it waits for a second person.
+    Where it is more than the actor may give alone it waits for a second person; see
+    `four_eyes`.
 
     Raises:
         PermissionDenied: the actor may not adjust wallets, or it is their own.
@@ -49,13 +46,12 @@ def request_adjustment(
     _check_actor(actor, user_id=user_id)
     reason = reason.strip()
     amount = check_grant(transaction_type, amount, reason)
-    _wait_for_earlier_requests(actor)
     adjustment = CreditAdjustment.objects.create(
         user_id=user_id,
         transaction_type=transaction_type,
         amount=amount,
         reason=reason,
-        needs_second=_needs_second(amount, actor),
+        needs_second=four_eyes.needs_second(amount, actor=actor),
         requested_by=actor,
     )
     audit.record(
@@ -131,24 +127,15 @@ def _check_actor(actor: Any, *, user_id: int) -> None:
         raise PermissionDenied("Nobody adjusts a wallet of their own.")
 
 
-def _wait_for_earlier_requests(actor: Any) -> None:
-    # One after the other: two at once would each be below the limit.
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, actor.pk])
-
-
-def _needs_second(amount: Decimal, actor: Any) -> bool:
-    limit = settings.ADJUSTMENT_FOUR_EYES_ABOVE
-    if not limit:
-        return False
-    # Many small ones are a large one. What needs no second person is booked at once, so
-    # what was turned down is not among these.
+def given_alone(actor: Any, since: datetime) -> Decimal:
+    """Return the credits that a person gave or took alone since then."""
+    # What needs no second person is booked at once, so that what was turned down is not
+    # among these.
     alone = CreditAdjustment.objects.filter(
-        needs_second=False,
-        requested_by=actor,
-        requested_at__gt=timezone.now() - _DAY,
-    ).aggregate(total=Sum(Abs("amount"), default=ZERO))["total"]
-    return bool(abs(amount) + alone > limit)
+        needs_second=False, requested_by=actor, requested_at__gt=since
+    )
+    total: Decimal = alone.aggregate(total=Sum(Abs("amount"), default=ZERO))["total"]
+    return total
 
 
 def _decide(adjustment: CreditAdjustment, *, actor: Any, note: str) -> None:
