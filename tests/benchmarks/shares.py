@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.benchmarks.layers import LAYERS
 from tests.benchmarks.ours import LEDGER
-from tests.benchmarks.speeds import HAND_HOT, PEERS_AT_WORK
+from tests.benchmarks.speeds import FLOOR, HAND_HOT, PEERS_AT_WORK
 from tests.benchmarks.workers import Speed, Stable
 
 _OURS = "post"
@@ -32,6 +32,7 @@ def measure(
     at_work = [
         (_OURS, our, "ours.random", LEDGER),
         (_UNGUARDED, our, "ours.random", unguarded),
+        (FLOOR, our, "floor.random", LEDGER),
         *(
             (name, peers, kind, where)
             for name, kind, where, limit in PEERS_AT_WORK

@@ -20,6 +20,8 @@ HAND_HOT = "hand, 8 clients, one hot row"
 POST, POST_ONE = "post, 8 processes", "post, 1 process"
 POST_HOT = "post, 8 processes, one hot wallet"
 PURCHASES = "purchases, 8 processes"
+FLOOR = "only the statements of post, libpq"
+FLOOR_HOT = "only the statements of post, libpq, one hot wallet"
 MANY = {
     of: f"post_many of {ours.MANY:,}, {of} process{'es' if of > 1 else ''}"
     for of in (1, 2, 4)
@@ -109,11 +111,13 @@ def _limits(seconds: float) -> list[Figure]:
 
 def _ours(stable: Stable, seconds: float) -> list[Figure]:
     wanted = [
-        (POST, "random", 8, HAND),
-        (POST_ONE, "random", 1, HAND_ONE),
-        (POST_HOT, "hot", 8, HAND_HOT),
-        (PURCHASES, "purchase", 8, HAND),
-        *((MANY[of], "many", of, HAND if of > 1 else HAND_ONE) for of in MANY),
+        (POST, "ours.random", 8, HAND),
+        (POST_ONE, "ours.random", 1, HAND_ONE),
+        (POST_HOT, "ours.hot", 8, HAND_HOT),
+        (PURCHASES, "ours.purchase", 8, HAND),
+        *((MANY[of], "ours.many", of, HAND if of > 1 else HAND_ONE) for of in MANY),
+        (FLOOR, "floor.random", 8, HAND),
+        (FLOOR_HOT, "floor.hot", 8, HAND_HOT),
     ]
     return [
         Figure(
@@ -121,7 +125,7 @@ def _ours(stable: Stable, seconds: float) -> list[Figure]:
             limit=limit,
             measure=partial(
                 stable.measure,
-                f"ours.{kind}",
+                kind,
                 database=ours.LEDGER,
                 processes=processes,
                 seconds=seconds,

@@ -62,10 +62,14 @@ def test_our_contestants_book_what_they_say_and_nothing_else(committed: str):
             seconds=0.3,
             look_inside=True,
         )
-        for kind, processes in (("hot", 2), ("purchase", 2), ("many", 1)):
-            stable.measure(
-                f"ours.{kind}", database=committed, processes=processes, seconds=0.1
-            )
+        for kind, processes in (
+            ("ours.hot", 2),
+            ("ours.purchase", 2),
+            ("ours.many", 1),
+            ("floor.random", 1),
+            ("floor.hot", 2),
+        ):
+            stable.measure(kind, database=committed, processes=processes, seconds=0.1)
 
     assert ours.transfers(committed) - before == stable.booked[committed]
     assert 0 < alone.round_trips <= report.ROUND_TRIPS_MAX
