@@ -132,7 +132,8 @@ def running(committed: str, settings: Any, everything_on: None) -> Iterator[Syst
     environment = {
         "USER_TRANSFERS_ENABLED": "on",
         "REFUND_WINDOW_DAYS": "14",
-        "PAYCHANGU_TIMEOUT_SECONDS": "2",
+        # A busy machine is not a gateway that is gone, which gives the key back.
+        "PAYCHANGU_TIMEOUT_SECONDS": "10",
     }
     with start_system(committed, **environment) as system:
         settings.PAYCHANGU_BASE_URL = system.simulator.base_url
