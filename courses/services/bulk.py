@@ -100,18 +100,8 @@ def give_in_list(
     is_complete = course_id is not None and sponsor_id is not None
     assert is_complete == (kind == BulkRun.Kind.ENROLL), "an enrollment is somewhere"
     _check(lines, reason, name, longest=LONGEST_AT_ONCE if all_or_nothing else LONGEST)
-    digest = idempotency.digest_of(
-        kind=kind,
-        lines=[(line.person, line.amount) for line in lines],
-        reason=reason,
-        all_or_nothing=all_or_nothing,
-        course=course_id,
-        sponsor=sponsor_id,
-    )
     run = BulkRun(
         kind=kind,
-        name=name or f"{kind}-{digest[:16]}",
-        digest=digest,
         all_or_nothing=all_or_nothing,
         course_id=course_id,
         sponsor_id=sponsor_id,
@@ -119,15 +109,16 @@ def give_in_list(
         created_by=actor,
         created_at=now or timezone.now(),
     )
+    run.digest = _digest_of(run, lines)
+    run.name = name or f"{kind}-{run.digest[:16]}"
     earlier = BulkRun.objects.filter(name=run.name).first()
     if earlier is not None:
-        return _same(earlier, digest)
+        return _same(earlier, run.digest)
     rows = _rows_of(run, lines, actor)
     if all_or_nothing and (refused := {r.line: r.detail for r in rows if r.detail}):
         raise ListRefused(refused)
     run.needs_second = needs_second(run, rows, actor)
-    _insert(run)
-    BulkRow.objects.bulk_create(rows)
+    _insert(run, rows)
     audit.record(
         actor=actor, row=run, action=f"list of {kind}", reason=reason, lines=len(lines)
     )
@@ -189,6 +180,18 @@ def _check(lines: Sequence[Line], reason: str, name: str, *, longest: int) -> No
         raise InvalidInput("name", "No more than 100 characters.", reason="max_length")
 
 
+def _digest_of(run: BulkRun, lines: Sequence[Line]) -> str:
+    """Return what is the same for the same list, whatever its name."""
+    return idempotency.digest_of(
+        kind=run.kind,
+        lines=[(line.person, line.amount) for line in lines],
+        reason=run.reason,
+        all_or_nothing=run.all_or_nothing,
+        course=run.course_id,
+        sponsor=run.sponsor_id,
+    )
+
+
 def _same(run: BulkRun, digest: str) -> BulkRun:
     if run.digest != digest:
         raise InvalidInput(
@@ -198,7 +201,7 @@ def _same(run: BulkRun, digest: str) -> BulkRun:
     return run
 
 
-def _insert(run: BulkRun) -> None:
+def _insert(run: BulkRun, rows: list[BulkRow]) -> None:
     try:
         # The savepoint stands beside its handler: PostgreSQL refuses every further
         # statement of a transaction in which one has failed.
@@ -210,6 +213,7 @@ def _insert(run: BulkRun) -> None:
                 "name", "It is being given in by somebody else now.", reason="unique"
             ) from error
         raise
+    BulkRow.objects.bulk_create(rows)
 
 
 def _rows_of(run: BulkRun, lines: Sequence[Line], actor: Any) -> list[BulkRow]:

@@ -17,7 +17,6 @@ from courses.exceptions import NotRefundable
 from courses.models import Enrollment, EnrollmentRefund
 from credits_project import audit, idempotency
 from credits_project.exceptions import InvalidInput, NotFound, PermissionDenied
-from credits_project.ids import new_id
 from credits_project.money import CENT, ZERO, positive_amount
 from wallets.exceptions import InsufficientCredits, WalletFrozen
 from wallets.models import CreditHold, CreditTransfer, CreditWallet
@@ -82,14 +81,8 @@ def refund_enrollment(
         RequestInProgress, IdempotencyKeyReused: see `credits_project.idempotency`.
     """
     reason = _checked_reason(reason)
-    if amount is not None:
-        amount = positive_amount(amount)
-    digest = idempotency.digest_of(
-        enrollment=enrollment_id,
-        reason=reason,
-        amount=amount,
-        shortfall_from_revenue=shortfall_from_revenue,
-    )
+    amount = None if amount is None else positive_amount(amount)
+    digest = _digest_of(enrollment_id, reason, amount, shortfall_from_revenue)
     if _is_repeated(actor, idempotency_key, digest):
         return _replay(Enrollment.objects.get(pk=enrollment_id))
     now = now or timezone.now()
@@ -103,7 +96,6 @@ def refund_enrollment(
         return _replay(enrollment)
     amount = _checked_amount(enrollment, amount, now=now if by_learner else None)
     refund = EnrollmentRefund(
-        pk=new_id(),
         enrollment=enrollment,
         number=enrollment.refunds + 1,
         amount=amount,
@@ -115,12 +107,7 @@ def refund_enrollment(
     )
     with _discreet(by_learner):
         _give_back(enrollment, refund, shortfall_from_revenue=shortfall_from_revenue)
-    _note(enrollment, refund)
-    if not by_learner:
-        facts = {"amount": str(amount), "shortfall": str(refund.shortfall)}
-        audit.record(
-            actor=actor, row=enrollment, action="refund", reason=reason, **facts
-        )
+    _note(enrollment, refund, by_learner=by_learner)
     return enrollment
 
 
@@ -167,6 +154,20 @@ def _checked_reason(reason: str) -> str:
             "reason", f"No more than {_LONGEST_REASON} characters.", reason="max_length"
         )
     return reason
+
+
+def _digest_of(
+    enrollment_id: uuid.UUID,
+    reason: str,
+    amount: Decimal | None,
+    shortfall_from_revenue: bool,
+) -> str:
+    return idempotency.digest_of(
+        enrollment=enrollment_id,
+        reason=reason,
+        amount=amount,
+        shortfall_from_revenue=shortfall_from_revenue,
+    )
 
 
 def _is_repeated(actor: Any, key: str | None, digest: str) -> bool:
@@ -257,15 +258,8 @@ def _give_back(
             **{pk: -taken for pk, taken in payers.revenue.items()},
         },
     )
-    left = _earnings_left(enrollment, refund)
-    if was_held and left and enrollment.matures_at > refund.created_at:
-        place_hold(
-            wallet_id=coach_wallet_id,
-            amount=left,
-            key=hold_key(enrollment, refunds=refund.number),
-            reason="Earnings within the refund window",
-            releases_at=enrollment.matures_at,
-        )
+    if was_held:
+        _hold_rest(enrollment, refund, wallet_id=coach_wallet_id)
 
 
 def _revenue_wallets(
@@ -359,6 +353,21 @@ def _book(
     )
 
 
+def _hold_rest(
+    enrollment: Enrollment, refund: EnrollmentRefund, *, wallet_id: uuid.UUID
+) -> None:
+    """Hold what the coach still earns until it matures."""
+    left = _earnings_left(enrollment, refund)
+    if left and enrollment.matures_at > refund.created_at:
+        place_hold(
+            wallet_id=wallet_id,
+            amount=left,
+            key=hold_key(enrollment, refunds=refund.number),
+            reason="Earnings within the refund window",
+            releases_at=enrollment.matures_at,
+        )
+
+
 def _earnings_left(enrollment: Enrollment, refund: EnrollmentRefund) -> Decimal:
     """Return what the coach still earns once the refund is made, in credits."""
     _, returned = refund_parts(
@@ -370,8 +379,10 @@ def _earnings_left(enrollment: Enrollment, refund: EnrollmentRefund) -> Decimal:
     return enrollment.earnings - returned
 
 
-def _note(enrollment: Enrollment, refund: EnrollmentRefund) -> None:
-    """Write the refund down and what it makes of the enrollment."""
+def _note(
+    enrollment: Enrollment, refund: EnrollmentRefund, *, by_learner: bool
+) -> None:
+    """Write the refund down, what it makes of the enrollment, and what staff did."""
     refund.save(force_insert=True)
     enrollment.refunded_amount += refund.amount
     enrollment.refunds = refund.number
@@ -381,3 +392,12 @@ def _note(enrollment: Enrollment, refund: EnrollmentRefund) -> None:
         enrollment.refunded_at = refund.created_at
         changed += ["status", "refunded_at"]
     enrollment.save(update_fields=changed)
+    if not by_learner:
+        audit.record(
+            actor=refund.actor,
+            row=enrollment,
+            action="refund",
+            reason=refund.reason,
+            amount=str(refund.amount),
+            shortfall=str(refund.shortfall),
+        )
