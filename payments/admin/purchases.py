@@ -195,14 +195,18 @@ class CreditPurchaseAdmin(ReadOnlyAdmin):
                 credits=wishes["credits"],
                 number=number,
             )
-            return (
-                f"{made.credits} credits and {made.bonus_credits} bonus taken back,"
-                f" {made.money} {made.currency} {made.get_status_display().lower()}"
-                " to the payer"
-            )
+            return _outcome_of(made)
 
         report(self, request, f"Purchase {purchase.tx_ref}", refund)
         return None
+
+
+def _outcome_of(refund: PurchaseRefund) -> str:
+    return (
+        f"{refund.credits} credits and {refund.bonus_credits} bonus taken back,"
+        f" {refund.money} {refund.currency} {refund.get_status_display().lower()}"
+        " to the payer"
+    )
 
 
 @admin.register(PurchaseRefund)

@@ -91,16 +91,7 @@ def refund_purchase(
         transfer=transfer,
     )
     _add(purchase, share, now=timezone.now())
-    audit.record(
-        actor=actor,
-        row=purchase,
-        action="refund",
-        reason=reason,
-        credits=str(share.credits),
-        bonus_credits=str(share.bonus_credits),
-        money=str(share.money),
-        due=refund.status,
-    )
+    _put_on_record(refund)
     return refund
 
 
@@ -237,3 +228,16 @@ def _add(purchase: CreditPurchase, share: Share, *, now: datetime) -> None:
         purchase.refunded_at = now
         changed += ["status", "refunded_at"]
     purchase.save(update_fields=changed)
+
+
+def _put_on_record(refund: PurchaseRefund) -> None:
+    audit.record(
+        actor=refund.actor,
+        row=refund.purchase,
+        action="refund",
+        reason=refund.reason,
+        credits=str(refund.credits),
+        bonus_credits=str(refund.bonus_credits),
+        money=str(refund.money),
+        due=refund.status,
+    )
