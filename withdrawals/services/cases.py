@@ -89,8 +89,12 @@ def take_back(withdrawal: WithdrawalRequest, *, now: datetime) -> None:
         reason="The gateway took it back and now says what the books say.",
     )
     if settled:
-        withdrawal.flag = ""
-        withdrawal.save(update_fields=["flag"])
+        _lower_flag(withdrawal)
+
+
+def _lower_flag(withdrawal: WithdrawalRequest) -> None:
+    withdrawal.flag = ""
+    withdrawal.save(update_fields=["flag"])
 
 
 @transaction.atomic
@@ -132,8 +136,7 @@ def settle_case(
         booked = case.transfer = _correct(withdrawal, case, actor=actor)
         case.save(update_fields=_FIELDS)
     if not withdrawal.cases.open().exists():
-        withdrawal.flag = ""
-        withdrawal.save(update_fields=["flag"])
+        _lower_flag(withdrawal)
     audit.record(
         actor=actor,
         row=withdrawal,

@@ -229,12 +229,7 @@ def _act_on(
     payout.gateway_reference = (status.reference or payout.gateway_reference)[:100]
     if status.outcome is Outcome.PAID:
         if difference := mismatch(payout, status):
-            payout.note = difference
-            kind = PayoutCase.Kind.OTHER_AMOUNT
-            if cases.open_case(withdrawal, kind=kind, detail=difference):
-                # A slip of the gateway's may be over in a moment.
-                payout.checks = 0
-            steps.again(payout, now=claim.now, pauses=steps.CONTRADICTED)
+            _contradict(withdrawal, payout, claim, difference)
             return
         payout.note = ""
         steps.end(payout, now=claim.now, status=_Status.PAID)
@@ -262,6 +257,18 @@ def _act_on(
                 withdrawal,
                 f"The gateway's answer is not understood ({status.status[:50]}).",
             )
+
+
+def _contradict(
+    withdrawal: WithdrawalRequest, payout: Payout, claim: Claim, difference: str
+) -> None:
+    """Have staff look at another sum than was ordered, and ask the gateway again."""
+    payout.note = difference
+    kind = PayoutCase.Kind.OTHER_AMOUNT
+    if cases.open_case(withdrawal, kind=kind, detail=difference):
+        # A slip of the gateway's may be over in a moment.
+        payout.checks = 0
+    steps.again(payout, now=claim.now, pauses=steps.CONTRADICTED)
 
 
 def _act_on_witnesses(
