@@ -92,22 +92,10 @@ def gauges() -> Iterator[Gauge]:
 
 def _open_work() -> dict[str, dict[str, int]]:
     now = timezone.now()
-    waiting = [*CreditPurchase.OPEN, CreditPurchase.Status.REVIEW]
-    purchases = CreditPurchase.objects.filter(status__in=waiting).aggregate(
-        open=Count("pk", filter=Q(status__in=CreditPurchase.OPEN)),
-        review=Count("pk", filter=Q(status=CreditPurchase.Status.REVIEW)),
-    )
     events = GatewayEvent.objects.aggregate(
         received=Count("pk", filter=Q(status=GatewayEvent.Status.RECEIVED)),
         parked=Count("pk", filter=Q(status=GatewayEvent.Status.PARKED)),
     )
-    withdrawals = WithdrawalRequest.objects.open().aggregate(
-        requested=Count("pk", filter=Q(status=WithdrawalRequest.Status.REQUESTED)),
-        approved=Count("pk", filter=Q(status=WithdrawalRequest.Status.APPROVED)),
-        sending=Count("pk", filter=Q(status=WithdrawalRequest.Status.SENDING)),
-    )
-    # What the gateway says too late is often of a withdrawal that has ended.
-    flagged = WithdrawalRequest.objects.exclude(flag="").count()
     payouts = Payout.objects.filter(
         status__in=[Payout.Status.READY, Payout.Status.SENT]
     ).aggregate(
@@ -119,7 +107,7 @@ def _open_work() -> dict[str, dict[str, int]]:
     )
     holds = CreditHold.objects.open().filter(releases_at__isnull=False)
     return {
-        "credit_purchases": purchases,
+        "credit_purchases": _open_purchases(),
         "gateway_events": events,
         "review_cases": {"open": ReviewCase.objects.open().count()},
         "gateway_differences": {
@@ -127,12 +115,31 @@ def _open_work() -> dict[str, dict[str, int]]:
                 status=GatewayDifference.Status.OPEN
             ).count()
         },
-        "withdrawal_requests": {**withdrawals, "flagged": flagged},
+        "withdrawal_requests": _open_withdrawals(),
         "payout_cases": {"open": PayoutCase.objects.open().count()},
         "credit_adjustments": {"requested": adjustments.count()},
         "payouts": payouts,
         "credit_holds": {"overdue": holds.filter(releases_at__lt=now).count()},
     }
+
+
+def _open_purchases() -> dict[str, int]:
+    waiting = [*CreditPurchase.OPEN, CreditPurchase.Status.REVIEW]
+    return CreditPurchase.objects.filter(status__in=waiting).aggregate(
+        open=Count("pk", filter=Q(status__in=CreditPurchase.OPEN)),
+        review=Count("pk", filter=Q(status=CreditPurchase.Status.REVIEW)),
+    )
+
+
+def _open_withdrawals() -> dict[str, int]:
+    counts = WithdrawalRequest.objects.open().aggregate(
+        requested=Count("pk", filter=Q(status=WithdrawalRequest.Status.REQUESTED)),
+        approved=Count("pk", filter=Q(status=WithdrawalRequest.Status.APPROVED)),
+        sending=Count("pk", filter=Q(status=WithdrawalRequest.Status.SENDING)),
+    )
+    # What the gateway says too late is often of a withdrawal that has ended.
+    flagged = WithdrawalRequest.objects.exclude(flag="").count()
+    return {**counts, "flagged": flagged}
 
 
 def _may_ask(request: HttpRequest) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Model, Q, Sum
 from django.urls import reverse
 from django.utils import timezone
 
@@ -33,7 +33,6 @@ _FAMILIES: Final = {
     "revenue": "The platform's commission",
 }
 _Status = WithdrawalRequest.Status
-_DUE: Final = PurchaseRefund.Status.DUE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,15 +73,7 @@ def tiles(user: Any) -> list[Tile]:
         found += _withdrawals()
     if user.has_perm("wallets.view_creditadjustment"):
         waiting = CreditAdjustment.Status.REQUESTED
-        found.append(
-            Tile(
-                label="Adjustments to agree to",
-                count=CreditAdjustment.objects.filter(status=waiting).count(),
-                address=_list_of(
-                    "wallets_creditadjustment", f"status__exact={waiting}"
-                ),
-            )
-        )
+        found.append(_in_status("Adjustments to agree to", CreditAdjustment, waiting))
     if user.has_perm("payments.view_reviewcase"):
         found.append(
             Tile(
@@ -92,46 +83,17 @@ def tiles(user: Any) -> list[Tile]:
             )
         )
     if user.has_perm("payments.view_purchaserefund"):
-        found.append(
-            Tile(
-                label="Refunds to pay back",
-                count=PurchaseRefund.objects.filter(status=_DUE).count(),
-                address=_list_of("payments_purchaserefund", f"status__exact={_DUE}"),
-            )
-        )
+        due = PurchaseRefund.Status.DUE
+        found.append(_in_status("Refunds to pay back", PurchaseRefund, due))
     if user.has_perm("payments.view_gatewayevent"):
         parked = GatewayEvent.Status.PARKED
-        found.append(
-            Tile(
-                label="Events parked",
-                count=GatewayEvent.objects.filter(status=parked).count(),
-                address=_list_of("payments_gatewayevent", f"status__exact={parked}"),
-            )
-        )
+        found.append(_in_status("Events parked", GatewayEvent, parked))
     if user.has_perm("payments.view_gatewaydifference"):
         is_open = GatewayDifference.Status.OPEN
-        found.append(
-            Tile(
-                label="Differences with the gateway",
-                count=GatewayDifference.objects.filter(status=is_open).count(),
-                address=_list_of(
-                    "payments_gatewaydifference", f"status__exact={is_open}"
-                ),
-            )
-        )
+        label = "Differences with the gateway"
+        found.append(_in_status(label, GatewayDifference, is_open))
     if user.has_perm("payments.view_refuseddelivery"):
-        forged = RefusedDelivery.objects.filter(reason="not-authenticated")
-        today = forged.filter(day=timezone.now().date())
-        found.append(
-            Tile(
-                label="Forged deliveries today",
-                count=today.aggregate(sum=Sum("count", default=0))["sum"],
-                address=_list_of(
-                    "payments_refuseddelivery", "reason=not-authenticated"
-                ),
-                is_urgent=False,
-            )
-        )
+        found.append(_forged_today())
     return found
 
 
@@ -187,6 +149,27 @@ def _withdrawals() -> Iterator[Tile]:
         label="Payouts flagged",
         count=WithdrawalRequest.objects.exclude(flag="").count(),
         address=_list_of(table, "flagged=yes"),
+    )
+
+
+def _in_status(label: str, model: type[Model], status: str) -> Tile:
+    """Count the rows of a table that are in a status."""
+    table = f"{model._meta.app_label}_{model._meta.model_name}"
+    return Tile(
+        label=label,
+        count=model._default_manager.filter(status=status).count(),
+        address=_list_of(table, f"status__exact={status}"),
+    )
+
+
+def _forged_today() -> Tile:
+    forged = RefusedDelivery.objects.filter(reason="not-authenticated")
+    today = forged.filter(day=timezone.now().date())
+    return Tile(
+        label="Forged deliveries today",
+        count=today.aggregate(sum=Sum("count", default=0))["sum"],
+        address=_list_of("payments_refuseddelivery", "reason=not-authenticated"),
+        is_urgent=False,
     )
 
 
