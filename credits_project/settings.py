@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from credits_project import embedded_postgres
+from credits_project.connections import connected
 from credits_project.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -96,45 +97,11 @@ TEMPLATES = [
 
 # Data
 
-# Said when a session begins, which wins over what a role, a database or the server's
-# own file says. `transaction_timeout` is the role's: older servers do not know it.
-_SESSION = (
-    # Clear errors beat waiting for ever; the web server's own limit is longer.
-    "-c lock_timeout=3s -c statement_timeout=10s"
-    " -c idle_in_transaction_session_timeout=15s"
-    # Whoever was killed does not keep its locks while its statement goes on.
-    " -c client_connection_check_interval=2s"
-    # What is acknowledged is on disk, and a lock that was waited for shows what is
-    # there by then.
-    " -c synchronous_commit=on -c default_transaction_isolation=read\\ committed"
-    # The ledger's statements and guards take arrays and few rows: a plan made once
-    # serves all, and making one costs as much as running it.
-    " -c plan_cache_mode=force_generic_plan"
-)
-_DATABASE_OPTIONS = {
-    "connect_timeout": 10,
-    # A network that is gone is noticed, in milliseconds and seconds.
-    "tcp_user_timeout": 15_000,
-    "keepalives_idle": 30,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    # Lets the ledger prepare its statements. Behind PgBouncer it needs 1.21 or newer
-    # with `max_prepared_statements`.
-    "prepare_threshold": 5,
-}
 DATABASES = {
-    "default": env.database("DATABASE_URL", default=embedded_postgres.url()),
+    "default": connected(env.database("DATABASE_URL", default=embedded_postgres.url())),
 }
 if env.given("DATABASE_REPLICA_URL"):
-    DATABASES["replica"] = env.database("DATABASE_REPLICA_URL", default="")
-for _database in DATABASES.values():
-    # Persistent connections: opening one costs more than most requests.
-    _database["CONN_MAX_AGE"] = 600
-    _database["CONN_HEALTH_CHECKS"] = True
-    _given = _database.get("OPTIONS", {})
-    # What the address itself asks for comes later, and wins.
-    _options = f"{_SESSION} {_given.get('options', '')}".strip()
-    _database["OPTIONS"] = {**_DATABASE_OPTIONS, **_given, "options": _options}
+    DATABASES["replica"] = connected(env.database("DATABASE_REPLICA_URL", default=""))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Shared by all processes: allauth counts in it who signs in how often.
 CACHES = {
