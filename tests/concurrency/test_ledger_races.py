@@ -12,12 +12,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import TextField
 from django.db.models.functions import Cast
 
 from tests.concurrency.threads import in_threads, kinds
 from tests.factories import balance_of, make_user, wallet_of
+from tests.proof.pausing import Worker
 from wallets import services
 from wallets.exceptions import TransferKeyReused
 from wallets.models import CreditHold, CreditWallet
@@ -102,8 +103,6 @@ def test_without_the_order_opposite_directions_deadlock(monkeypatch):
     lock = posting_module._lock
 
     def send_disorderly(pair: tuple[uuid.UUID, uuid.UUID]) -> Any:
-        from django.db import transaction
-
         with transaction.atomic():
             lock({pair[0]})
             both_have_one.wait()
@@ -156,6 +155,21 @@ def test_one_key_for_two_causes_at_once_names_one_of_them():
 
     assert kinds(outcomes) == {"CreditTransfer": 1, "TransferKeyReused": 1}
     assert balance_of(payee) + balance_of(other) == 5
+
+
+def test_a_key_that_another_cause_is_just_booking_is_refused_by_its_name():
+    first, second = make_user("first", balance="5.00"), make_user("second", balance="5")
+    payee, other = wallet_of(make_user("payee")).pk, wallet_of(make_user("other")).pk
+
+    with transaction.atomic():
+        send(wallet_of(first).pk, payee, "5.00", "one")
+        late = Worker(lambda: send(wallet_of(second).pk, other, "5.00", "one"))
+        assert late.ends_or_waits() == "waited"
+
+    refusal = late.result()
+    assert isinstance(refusal, TransferKeyReused)
+    assert refusal.key == "one"
+    assert balance_of(second) == 5
 
 
 def test_holds_and_debits_at_once_never_take_more_than_is_available():

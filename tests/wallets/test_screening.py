@@ -115,7 +115,13 @@ def test_sums_that_are_wrong_with_no_row_to_blame_are_a_break(wallets, monkeypat
         patch.setattr(screening, "_SUMS", "SELECT false")
         found = proof.breaks()
 
-    assert [wrong.invariant for wrong in found] == ["I01-I04"]
+    assert found == [
+        proof.Break(
+            invariant="I01-I04",
+            subject="ledger",
+            detail="the sums of all rows are wrong, and no row is",
+        )
+    ]
 
 
 def _forget_constraints() -> None:
