@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import connection
+from django.utils import timezone
 
 from credits_project.exceptions import DomainError, PermissionDenied
+from credits_project.money import ZERO
 from tests.factories import balance_of, make_staff, make_user
 from tests.wallets.test_adjusting import ask
 from wallets import services
 from wallets.adjustments import CreditAdjustment
+from wallets.services import four_eyes
 
 pytestmark = pytest.mark.django_db
 
@@ -88,6 +92,20 @@ def test_what_was_booked_more_than_a_day_ago_does_not_count(as_owner):
             )
 
     assert ask(learner, "100.00", asker).status == "booked"
+
+
+def test_every_way_of_giving_that_registers_is_counted_once(monkeypatch):
+    monkeypatch.setattr(four_eyes, "_sources", [])
+    asker = make_staff("finance")
+
+    def sixty(actor: Any, since: datetime) -> Decimal:
+        return Decimal(60) if actor == asker and since < timezone.now() else ZERO
+
+    for _ in range(2):
+        four_eyes.register(sixty)
+
+    assert not four_eyes.needs_second(Decimal("40.00"), actor=asker)
+    assert four_eyes.needs_second(Decimal("40.01"), actor=asker)
 
 
 def test_the_log_tells_who_asked_and_who_agreed():
