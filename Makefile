@@ -33,6 +33,7 @@ help:
 	@echo "make crash   kill -9 of web workers and PostgreSQL (CRASHES=300)"
 	@echo "make campaign  withdrawals while everything fails (WITHDRAWALS=500)"
 	@echo "make proof   the proof of the ledger, with 200,000 steps against a model of it"
+	@echo "make mutation  small changes of the ledger's code, and whether a test notices"
 	@echo "make bank    random transfers against snapshots (BANK_OPERATIONS=2000)"
 	@echo "make money-in  payments under chaos, and spoiled deliveries (CHAOS_PURCHASES=1000)"
 	@echo "make marketplace  the marketplace against a model of it (MARKETPLACE_STEPS=200000)"
@@ -152,11 +153,12 @@ proof: $(VENV)/.installed-dev
 	@$(PY) -m pytest tests/proof -s $(ARGS)
 .PHONY: proof
 
-# An hour and more: one small change of the ledger's code at a time, and the tests.
+# One small change of the ledger's code at a time, and whether a test notices. What none
+# notices has its reason in tests/proof/survivors.toml, or this fails.
 mutation: $(VENV)/.installed-dev
 	@rm -rf mutants
 	@$(PY) tests/proof/mutation.py run --max-children $(TEST_PROCESSES)
-	@$(PY) tests/proof/mutation.py results
+	@$(PY) tests/proof/mutation.py judge
 .PHONY: mutation
 
 # A stranger's tool against the running site. FUZZ_SEED=… for the same requests again.

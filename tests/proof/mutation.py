@@ -2,8 +2,10 @@
 
 mutmut changes the code in one small way at a time and runs the tests that reach the
 place. What it cannot do by itself is done here: it gives each run a copy of a database
-that is ready, instead of having all migrations run for every mutant, and it lets
-functions be changed that `transaction.atomic` decorates, which are all that write.
+that is ready, instead of having all migrations run for every mutant; it lets functions
+be changed that `transaction.atomic` decorates, which are all that write; it begins with
+the tests that are likeliest to notice; and `judge` compares what survived with the
+reasons in `survivors.toml`.
 """
 
 from __future__ import annotations
@@ -12,15 +14,28 @@ import os
 import subprocess
 import sys
 import uuid
+from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.proof.survivors import Change
 
 ROOT = Path(__file__).resolve().parents[2]
+# What mutmut takes for neither noticed nor unnoticed.
+_SUSPICIOUS = 35
 
 
 def main() -> int:
-    """Prepare a database and start mutmut in a process of its own."""
+    """Do what the arguments say: `judge`, or something of mutmut's."""
     sys.path.insert(0, str(ROOT))
+    os.chdir(ROOT)
+    arguments = sys.argv[1:]
+    return judge() if arguments == ["judge"] else run_mutmut(*arguments)
+
+
+def run_mutmut(*arguments: str) -> int:
+    """Prepare a database and start mutmut in a process of its own."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     import django
     from django.test.utils import setup_databases, teardown_databases
@@ -40,7 +55,7 @@ def main() -> int:
     )
     try:
         return subprocess.run(
-            [sys.executable, "-c", inside, *sys.argv[1:]],
+            [sys.executable, "-c", inside, *arguments],
             cwd=ROOT,
             check=False,
             env={
@@ -56,15 +71,68 @@ def main() -> int:
         postgres.stop_server_after_last_run()
 
 
+def judge() -> int:
+    """Compare what the last run found with the reasons; return 0 where they agree."""
+    from tests.proof import survivors
+
+    found = _mutants()
+    if slow := found["timeout"]:
+        # Once it may have been the machine.
+        if failed := run_mutmut("run", "--max-children", "1", *slow):
+            return failed
+        found = _mutants()
+    changes = Counter(_change_of(mutant) for mutant in found["survived"])
+    wrong = survivors.differences(changes, survivors.explained())
+    for status in found.keys() - {"killed", "timeout", "survived"}:
+        wrong += [f"{status}: {_change_of(mutant)}" for mutant in found[status]]
+    sys.stdout.writelines(f"{line}\n" for line in wrong)
+    sys.stdout.write(
+        f"{sum(map(len, found.values()))} mutants: {len(found['killed'])} killed,"
+        f" {len(found['timeout'])} timed out twice,"
+        f" {len(found['survived'])} survived; {len(wrong)} differences from"
+        " survivors.toml\n"
+    )
+    return 1 if wrong else 0
+
+
+def _mutants() -> defaultdict[str, list[str]]:
+    """Return the mutants of the last run by their status, in mutmut's words."""
+    from mutmut.mutation.data import SourceFileMutationData
+    from mutmut.stats import status_by_exit_code
+    from mutmut.utils.file_utils import walk_mutatable_files
+
+    found = defaultdict(list)
+    for path in walk_mutatable_files():
+        data = SourceFileMutationData(path=path)
+        data.load()
+        for mutant, code in data.exit_code_by_key.items():
+            found[status_by_exit_code[code]].append(mutant)
+    return found
+
+
+def _change_of(mutant: str) -> Change:
+    from mutmut.mutation.diff_apply import get_diff_for_mutant
+    from mutmut.utils.format_utils import orig_function_and_class_names_from_key
+
+    from tests.proof import survivors
+
+    function, owner = orig_function_and_class_names_from_key(mutant)
+    module = mutant.rpartition(".")[0]
+    name = ".".join(part for part in (module, owner, function) if part)
+    return survivors.change_of(name, get_diff_for_mutant(mutant))
+
+
 def inside() -> None:
-    """Run mutmut with the two differences."""
+    """Run mutmut with what is different here."""
     import django.test.utils
     from mutmut.mutation import file_mutation
+    from mutmut.runners.harness import PytestRunner
 
     utils: Any = django.test.utils
     utils.setup_databases = _clone
     utils.teardown_databases = _drop
     _mutate_what_is_atomic(file_mutation)
+    _run_its_own_tests_first(PytestRunner)
     from mutmut.__main__ import cli
 
     cli()
@@ -92,6 +160,19 @@ def _mutate_what_is_atomic(file_mutation: Any) -> None:
     visitor._skip_node_and_children = skip_but_atomic
 
 
+def _run_its_own_tests_first(runner: Any) -> None:
+    run_tests = runner.run_tests
+
+    def run_own_first(self: Any, *, mutant_name: str | None, tests: list[str]) -> int:
+        # Every test proves the books at its end and so reaches the proof, too. Those
+        # that are named after the mutant's module are the likeliest to notice.
+        own = f"/test_{(mutant_name or '').rpartition('.')[0].rpartition('.')[2]}"
+        ordered = sorted(tests, key=lambda test: own not in test)
+        return int(run_tests(self, mutant_name=mutant_name, tests=ordered))
+
+    runner.run_tests = run_own_first
+
+
 def _maintain(statement: str) -> None:
     import psycopg
     from django.db import connections
@@ -100,8 +181,13 @@ def _maintain(statement: str) -> None:
     parameters = {**connection.get_connection_params(), "dbname": "postgres"}
     for name in ("cursor_factory", "context", "assume_role"):
         parameters.pop(name, None)
-    with psycopg.connect(**parameters, autocommit=True) as server:
-        server.execute(statement.encode())
+    try:
+        with psycopg.connect(**parameters, autocommit=True) as server:
+            server.execute(statement.encode())
+    except psycopg.Error as error:
+        # A failure of ours and not of a test: the mutant would count as noticed.
+        os.write(2, f"{statement}: {error}\n".encode())
+        os._exit(_SUSPICIOUS)
 
 
 def _clone(**options: Any) -> str:
