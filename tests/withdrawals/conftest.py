@@ -9,6 +9,7 @@ import pytest
 from django.core.cache import cache
 
 from tests.simulator_process import SimulatorProcess, start_simulator
+from tests.withdrawals.book import judge
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +32,16 @@ def gateway(
     settings.PAYCHANGU_TIMEOUT_SECONDS = 2
     cache.clear()
     return simulator_process.control
+
+
+@pytest.fixture
+def judged(request: pytest.FixtureRequest, gateway: Any) -> Iterator[None]:
+    """Whatever the test does, the gateway's own book is in order at its end."""
+    # Asked for before the test, so that it is judged before its database goes.
+    name = "committed" if "committed" in request.fixturenames else "db"
+    request.getfixturevalue(name)
+    yield
+    judge(gateway)
 
 
 @pytest.fixture(autouse=True)

@@ -9,15 +9,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from credits_project.exceptions import (
-    InvalidInput,
-    InvalidTransition,
-    PermissionDenied,
-)
+from credits_project.exceptions import InvalidInput, InvalidTransition, PermissionDenied
 from tests.factories import balance_of, make_staff
 from tests.withdrawals.people import add_method, fresh, make_approved, request
+from tests.withdrawals.refusing import refused_by
 from tests.withdrawals.test_console import act, console
-from tests.withdrawals.test_guards import refused_by
 from wallets.exceptions import InsufficientCredits
 from wallets.models import CreditWallet
 from wallets.services import grant_credits

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -22,10 +21,13 @@ from payments.gateway import from_settings
 from tests.factories import balance_of
 from tests.simulator_process import until
 from tests.withdrawals.answering import never_connecting, trap
-from tests.withdrawals.book import judge, posts
+from tests.withdrawals.book import posts
 from tests.withdrawals.people import AIRTEL, fresh, in_threads, make_approved
+from tests.withdrawals.sending import send, sweep
 from withdrawals import services
 from withdrawals.models import Payout, PayoutCase
+
+pytestmark = pytest.mark.usefixtures("judged")
 
 # How many events of the 1,000 of F43 `make test` has; each costs a look-up.
 EVENTS = int(os.environ.get("PAYOUT_EVENTS", "200"))
@@ -35,24 +37,6 @@ EVENTS = int(os.environ.get("PAYOUT_EVENTS", "200"))
 def payout(db: None, gateway: Any, settings: Any) -> Payout:
     settings.PAYCHANGU_TIMEOUT_SECONDS = 1
     return make_approved("50.00")
-
-
-@pytest.fixture(autouse=True)
-def judged(request: pytest.FixtureRequest, gateway: Any) -> Iterator[None]:
-    # Asked for before the test, so that it is judged before its database goes.
-    name = "committed" if "committed" in request.fixturenames else "db"
-    request.getfixturevalue(name)
-    yield
-    judge(gateway)
-
-
-def send(payout: Payout) -> bool:
-    return services.send_payout(payout_id=payout.pk, now=timezone.now())
-
-
-def sweep(**later: float) -> None:
-    now = timezone.now() + timedelta(**later)
-    services.sweep(now=now, everything=True)
 
 
 def state_of(payout: Payout) -> tuple[str, str]:

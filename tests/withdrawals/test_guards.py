@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -20,6 +19,7 @@ from tests.withdrawals.people import (
     request,
     set_rate,
 )
+from tests.withdrawals.refusing import refused_by
 from withdrawals import services
 from withdrawals.models import (
     Payout,
@@ -30,19 +30,6 @@ from withdrawals.models import (
 )
 
 pytestmark = pytest.mark.django_db
-
-
-def refused_by(statement: str, *parameters: Any) -> str:
-    """The name of the constraint that refuses the statement; blank if none does."""
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            # TRUNCATE is refused for another reason while foreign keys are unchecked.
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            cursor.execute(statement, parameters)
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    except DatabaseError as error:
-        return error.__cause__.diag.constraint_name  # type: ignore[union-attr]
-    return ""
 
 
 @pytest.fixture

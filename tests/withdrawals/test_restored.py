@@ -17,14 +17,11 @@ from payments.gateway import from_settings
 from tests.factories import make_staff
 from tests.postgres import clone_database, drop_database
 from tests.withdrawals.people import fresh, make_approved
-from tests.withdrawals.test_guards import refused_by
+from tests.withdrawals.refusing import refused_by
+from tests.withdrawals.sending import send
 from withdrawals import services
 from withdrawals.exceptions import NotReconciled
-from withdrawals.models import Payout, PayoutSwitch
-
-
-def send(payout: Payout) -> bool:
-    return services.send_payout(payout_id=payout.pk, now=timezone.now())
+from withdrawals.models import PayoutSwitch
 
 
 def switch() -> PayoutSwitch:
