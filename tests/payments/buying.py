@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from payments import gateway, services
-from payments.models import CreditPackage, CreditPurchase, ReviewCase
+from payments.models import CreditPackage, CreditPurchase, GatewayEvent, ReviewCase
 from tests.factories import make_user
 from tests.simulator_process import WEBHOOK_SECRET, SimulatorProcess
 
@@ -44,6 +44,11 @@ def buy(
     purchase = start(buyer, **fields)
     simulator.control.complete(purchase.tx_ref)
     return services.settle_purchase(tx_ref=purchase.tx_ref)
+
+
+def settle(purchase: CreditPurchase, **options: Any) -> CreditPurchase:
+    """The purchase once the gateway was asked about it."""
+    return services.settle_purchase(tx_ref=purchase.tx_ref, **options)
 
 
 def now_of(purchase: CreditPurchase) -> CreditPurchase:
@@ -82,6 +87,17 @@ def event_about(purchase: CreditPurchase, **fields: Any) -> dict[str, Any]:
 def encode(document: Any) -> bytes:
     """JSON as the gateway's PHP writes it: with every slash escaped."""
     return json.dumps(document).replace("/", "\\/").encode()
+
+
+def receive(document: Any) -> GatewayEvent:
+    """An event that was delivered and that no worker has had yet."""
+    body = document if isinstance(document, bytes) else encode(document)
+    return services.receive_event(body=body, headers={}, signed_by="webhook")
+
+
+def process(document: Any) -> GatewayEvent:
+    """An event that was delivered and that a worker has had once."""
+    return services.process_event(event_id=receive(document).pk)
 
 
 def deliver(
