@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 
+from tests.factories import make_staff
 from tests.simulator_process import SimulatorProcess, start_simulator
 
 
@@ -26,3 +28,8 @@ def simulator(
     settings.PAYCHANGU_TIMEOUT_SECONDS = 5
     yield _simulator
     _simulator.control.reset()
+
+
+@pytest.fixture
+def support(db: None) -> User:
+    return make_staff("support")

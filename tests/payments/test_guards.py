@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
-from django.db import Error, IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from payments import services
@@ -22,30 +21,13 @@ from payments.models import (
 from payments.proof import CHECKS
 from tests.factories import make_staff, make_user, wallet_of
 from tests.payments.buying import buy, make_package, start
+from tests.payments.refusing import refusal
 from wallets import proof
 from wallets.services import Leg, post
 from wallets.system import system_wallet_id
 
 pytestmark = pytest.mark.django_db
 _Status = CreditPurchase.Status
-
-
-def refusal(sql: str, *parameters: Any) -> str:
-    """The name of the rule that refuses a statement; empty where none does."""
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(sql, parameters)
-            # Nothing that is tried here is to stay.
-            raise _Undo
-    except _Undo:
-        return ""
-    except Error as error:
-        diagnosis = getattr(error.__cause__, "diag", None)
-        return getattr(diagnosis, "constraint_name", None) or str(error)
-
-
-class _Undo(Exception):
-    pass
 
 
 @pytest.fixture

@@ -13,17 +13,12 @@ from payments import services
 from payments.exceptions import NotRefundable, PurchaseNotFound
 from payments.models import CreditPurchase, PurchaseRefund
 from payments.services.refunding import share_of
-from tests.factories import balance_of, make_staff, make_user
+from tests.factories import balance_of, make_user
 from tests.payments.buying import buy, now_of, start
 from wallets.exceptions import InsufficientCredits, WalletFrozen
 from wallets.services import freeze_wallet, transfer_credits, wallet_id_of
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def support(db):
-    return make_staff("support")
 
 
 def refund(purchase: CreditPurchase, actor, **options) -> PurchaseRefund:
