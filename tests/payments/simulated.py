@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from payments.gateway import CheckoutSession, Gateway, GatewayConfig, PayoutResult
 from tests.payments.webhook_receiver import WebhookReceiver
-from tests.simulator_process import SECRET_KEY, SimulatorProcess, start_simulator
+from tests.simulator_process import SECRET_KEY, SimulatorProcess, start_simulator, until
 
 AIRTEL = "20be6c20-adeb-4b5b-a7ba-0769820df4fb"
 TNM = "27494cb5-ba9e-437f-a114-4e7a7686bcca"
@@ -53,6 +53,23 @@ def merchant(
 def client(simulator: SimulatorProcess) -> Gateway:
     """Our client of the simulator."""
     return client_of(simulator)
+
+
+@pytest.fixture
+def paid(client: Gateway, simulator: SimulatorProcess) -> Callable[[], Any]:
+    """Pay, and return the delivery of the event once it is over."""
+
+    def pay() -> Any:
+        open_checkout(client)
+        simulator.control.complete("purchase-1")
+
+        def finished() -> Any:
+            (delivery,) = simulator.control.deliveries("purchase-1")
+            return delivery if delivery["state"] != "pending" else None
+
+        return until(finished)
+
+    return pay
 
 
 def client_of(simulator: SimulatorProcess, *, seconds: float = 10) -> Gateway:
