@@ -76,6 +76,16 @@ def test_any_text_comes_back_as_it_was_posted(legs: tuple[Leg, Leg]):
             )
 
 
+def test_a_key_is_known_again_whatever_is_in_it(legs: tuple[Leg, Leg]):
+    postings = [Posting(legs=legs, key=text) for text in TEXTS if text]
+    first = services.post_many(postings)
+
+    again = services.post_many(postings)
+
+    assert [transfer.pk for transfer in again] == [transfer.pk for transfer in first]
+    assert all(transfer.is_replay for transfer in again)
+
+
 def test_a_transfer_without_words_and_facts_has_none(legs: tuple[Leg, Leg]):
     transfer = services.post(*legs, key="bare")
 
