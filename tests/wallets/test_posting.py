@@ -231,7 +231,7 @@ def test_a_missing_wallet_is_an_error_and_books_nothing():
     payer = make_user("payer", balance="10.00")
     nobody = Leg(wallet_id=new_id(), amount=Decimal("1"), transaction_type="transfer")
 
-    with pytest.raises(CreditWallet.DoesNotExist):
+    with pytest.raises(CreditWallet.DoesNotExist, match=str(nobody.wallet_id)):
         services.post(leg(payer, "-1.00"), nobody, key="t:1")
 
     assert balance_of(payer) == Decimal("10.00")
