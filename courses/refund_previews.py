@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from courses.models import Enrollment
-from courses.services.refunding import hold_key, refund_parts
+from courses.services.holding import hold_key
+from courses.services.refunding import refund_parts
 from credits_project.money import ZERO
 from wallets.models import CreditHold, CreditWallet
 

@@ -15,19 +15,13 @@ from django.utils import timezone
 
 from courses.exceptions import NotRefundable
 from courses.models import Enrollment, EnrollmentRefund
+from courses.services.holding import hold_earnings, release_earnings
 from credits_project import audit, idempotency
 from credits_project.exceptions import InvalidInput, NotFound, PermissionDenied
 from credits_project.money import CENT, ZERO, positive_amount
 from wallets.exceptions import InsufficientCredits, WalletFrozen
-from wallets.models import CreditHold, CreditTransfer, CreditWallet
-from wallets.services import (
-    Leg,
-    TransactionType,
-    place_hold,
-    post,
-    release_hold,
-    wallet_id_of,
-)
+from wallets.models import CreditTransfer, CreditWallet
+from wallets.services import Leg, TransactionType, post, wallet_id_of
 from wallets.system import family_codes, id_of_code, system_wallet_id
 
 SCOPE: Final = "refund"
@@ -240,7 +234,7 @@ def _give_back(
         enrollment, needed=refund.fee, wide=shortfall_from_revenue
     )
     wallets = _lock_wallets([payer_wallet_id, coach_wallet_id, *revenue_ids])
-    was_held = _release(enrollment)
+    was_held = release_earnings(enrollment)
     coach = CreditWallet.objects.get(pk=coach_wallet_id)
     payers = _payers(
         refund,
@@ -288,20 +282,6 @@ def _lock_wallets(wallet_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Decimal]:
     wallets = CreditWallet.objects.select_for_update(of=("self",), no_key=True)
     rows = wallets.filter(pk__in=list(wallet_ids)).order_by("pk")
     return dict(rows.values_list("pk", "balance"))
-
-
-def hold_key(enrollment: Enrollment, *, refunds: int) -> str:
-    """Return the key of the hold on the earnings after that many refunds."""
-    key = f"enrollment:{enrollment.pk}"
-    return f"{key}:rest:{refunds}" if refunds else key
-
-
-def _release(enrollment: Enrollment) -> bool:
-    """Release the hold on the earnings. Return whether there was an open one."""
-    key = hold_key(enrollment, refunds=enrollment.refunds)
-    if not CreditHold.objects.open().filter(key=key).exists():
-        return False
-    return release_hold(key=key)
 
 
 def _payers(
@@ -356,27 +336,20 @@ def _book(
 def _hold_rest(
     enrollment: Enrollment, refund: EnrollmentRefund, *, wallet_id: uuid.UUID
 ) -> None:
-    """Hold what the coach still earns until it matures."""
-    left = _earnings_left(enrollment, refund)
-    if left and enrollment.matures_at > refund.created_at:
-        place_hold(
-            wallet_id=wallet_id,
-            amount=left,
-            key=hold_key(enrollment, refunds=refund.number),
-            reason="Earnings within the refund window",
-            releases_at=enrollment.matures_at,
-        )
-
-
-def _earnings_left(enrollment: Enrollment, refund: EnrollmentRefund) -> Decimal:
-    """Return what the coach still earns once the refund is made, in credits."""
+    """Hold what the coach still earns once the refund is made."""
     _, returned = refund_parts(
         amount=enrollment.refunded_amount + refund.amount,
         refunded=ZERO,
         price=enrollment.price,
         fee=enrollment.fee,
     )
-    return enrollment.earnings - returned
+    hold_earnings(
+        enrollment,
+        enrollment.earnings - returned,
+        wallet_id=wallet_id,
+        refunds=refund.number,
+        now=refund.created_at,
+    )
 
 
 def _note(

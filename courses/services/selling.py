@@ -15,17 +15,11 @@ from django.db import IntegrityError, transaction
 from courses.exceptions import AlreadyEnrolled, CourseNotAvailable
 from courses.models import Course, Enrollment
 from courses.services.commission import Commission, commission_of
+from courses.services.holding import hold_earnings
 from credits_project.exceptions import NotFound
 from credits_project.ids import new_id
-from credits_project.money import ZERO, split_fee
-from wallets.services import (
-    Leg,
-    Posting,
-    TransactionType,
-    place_hold,
-    post_many,
-    wallet_id_of,
-)
+from credits_project.money import split_fee
+from wallets.services import Leg, Posting, TransactionType, post_many, wallet_id_of
 from wallets.statements import constraint_of
 from wallets.system import system_wallet_id
 
@@ -122,7 +116,13 @@ def sell(enrollments: Sequence[Enrollment], *, actor: Any) -> None:
     )
     for enrollment, transfer in zip(enrollments, transfers, strict=True):
         enrollment.transfer = transfer
-        _hold_earnings(enrollment, coach_wallet_id)
+        hold_earnings(
+            enrollment,
+            enrollment.earnings,
+            wallet_id=coach_wallet_id,
+            refunds=0,
+            now=enrollment.enrolled_at,
+        )
 
 
 def insert(enrollment: Enrollment) -> None:
@@ -180,14 +180,3 @@ def _posting_of(
         actor_id=None if actor is None else actor.pk,
         metadata=metadata,
     )
-
-
-def _hold_earnings(enrollment: Enrollment, wallet_id: UUID) -> None:
-    if enrollment.earnings > ZERO and enrollment.matures_at > enrollment.enrolled_at:
-        place_hold(
-            wallet_id=wallet_id,
-            amount=enrollment.earnings,
-            key=f"enrollment:{enrollment.pk}",
-            reason="Earnings within the refund window",
-            releases_at=enrollment.matures_at,
-        )
