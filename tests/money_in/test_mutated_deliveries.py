@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import logging
 import os
+import re
 import secrets
 import sys
 from collections import Counter
@@ -36,6 +37,8 @@ from tests.simulator_process import SimulatorProcess
 DELIVERIES = int(os.environ.get("MUTATED_DELIVERIES") or 10_000)
 SEED = int(os.environ.get("MUTATED_SEED") or secrets.randbelow(2**32))
 _BATCH = 1000
+# As it comes, which may be without quotes, and as it is kept.
+_ACCOUNT = re.compile(rb'("(?:bank_)?account_number"\s*:\s*)("[+0-9 *-]*"|[0-9]+)')
 # Whatever is wrong with a delivery, the answer is one of these.
 _ANSWERS = {200, 400, 401, 413}
 
@@ -82,12 +85,11 @@ def test_no_spoiled_delivery_is_an_error_or_credits_what_is_not_paid(
         _process(seed, processed)
         no_credit_but_for_the_paid(orders)
 
-    # All that came, byte for byte but for the digits of account numbers.
+    # All that came, byte for byte but for the numbers of accounts.
     bodies = dict(GatewayEvent.objects.values_list("digest", "body"))
     assert bodies.keys() == kept.keys()
     for digest, body in bodies.items():
-        pairs = zip(bytes(body), kept[digest], strict=True)
-        assert all(now in (came, ord("*")) for now, came in pairs), (seed, bytes(body))
+        assert _but_for_accounts(body) == _but_for_accounts(kept[digest]), seed
     # It reached what it is about: paid ones were credited, odd ones put aside.
     assert {now_of(one).status for one in orders["paid"]} == {"paid"}
     outcomes = Counter(GatewayEvent.objects.values_list("status", flat=True))
@@ -97,6 +99,10 @@ def test_no_spoiled_delivery_is_an_error_or_credits_what_is_not_paid(
     sys.stdout.write(
         f"{len(kept)} kept, {len(processed)} processed: {dict(outcomes)}\n"
     )
+
+
+def _but_for_accounts(body: bytes | memoryview) -> bytes:
+    return _ACCOUNT.sub(rb"\1", bytes(body))
 
 
 def _deliver(client: Client, delivery: Delivery) -> int:
