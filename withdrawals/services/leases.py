@@ -58,8 +58,12 @@ class Claim:
     @property
     def is_settled(self) -> bool:
         """Whether the gateway should know the payout by now, if it ever will."""
+        return self.is_settled_at(self.claimed_at)
+
+    def is_settled_at(self, moment: datetime) -> bool:
+        """Return whether the gateway should have known it then, if it ever will."""
         settling = timedelta(minutes=settings.PAYOUT_SETTLING_MINUTES)
-        return self.sent_at is not None and self.claimed_at >= self.sent_at + settling
+        return self.sent_at is not None and moment >= self.sent_at + settling
 
 
 def lease_seconds() -> int:

@@ -8,7 +8,6 @@ case: it happened.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -30,6 +29,7 @@ from withdrawals.services.approval import wake
 from withdrawals.services.closing import book_paid, flag, give_back
 from withdrawals.services.decisions import locked
 from withdrawals.services.leases import Claim
+from withdrawals.services.listing import Listing
 from withdrawals.services.switch import may_send
 
 logger = logging.getLogger(__name__)
@@ -43,16 +43,6 @@ FAILED: Final = "The payout failed at the payment gateway."
 NOT_SENT: Final = "The payout could not be sent."
 
 _Status = Payout.Status
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
-    """What the gateway's own list of payouts says about one of them."""
-
-    found: PayoutStatus | None
-    # How many rows were read, and whether they were all.
-    rows: int
-    is_complete: bool
 
 
 @transaction.atomic(durable=True)

@@ -44,7 +44,7 @@ from withdrawals.models import (
 from withdrawals.services import leases, outcomes, steps
 from withdrawals.services.decisions import check_decider, locked
 from withdrawals.services.leases import Claim
-from withdrawals.services.outcomes import Listing
+from withdrawals.services.listing import Listing, PayoutList
 from withdrawals.services.switch import may_send
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,6 @@ logger = logging.getLogger(__name__)
 # A call begins at once after the payout was marked as sent. A process that was stopped
 # in between may not begin it when it wakes: others may have acted by then.
 _BEGIN_WITHIN_SECONDS: Final = 10.0
-_LIST_SECONDS_MAX: Final = 30.0
 # PayChangu developer documentation, "Test phone numbers": the ones that fail. In test
 # mode the request itself says what shall become of it.
 _FAILING_TEST_PHONES: Final = frozenset({"990000001", "899817566"})
@@ -117,7 +116,11 @@ def send_payout(*, payout_id: uuid.UUID, now: datetime) -> bool:
 
 
 def look_up_payout(
-    *, payout_id: uuid.UUID, now: datetime, any_state: bool = False
+    *,
+    payout_id: uuid.UUID,
+    now: datetime,
+    any_state: bool = False,
+    payout_list: PayoutList | None = None,
 ) -> PayoutStatus | None:
     """Ask the gateway what became of a payout, and act on it.
 
@@ -127,13 +130,14 @@ def look_up_payout(
     Args:
         any_state: also for a payout that has ended or is not sent; what the gateway
             says is then compared with what is booked, and a contradiction flagged.
+        payout_list: the gateway's, to be read once for several; see `PayoutList`.
     """
     statuses = _ANY if any_state else [_Status.SENT.value]
     claim = leases.claim(payout_id, now=now, statuses=statuses)
     if claim is None:
         return None
     try:
-        status, listing = _ask(from_settings(), claim)
+        status, listing = _ask(from_settings(), claim, payout_list)
     except GatewayUnavailable as error:
         outcomes.record_silence(claim, error)
         return None
@@ -330,28 +334,11 @@ def _call(
     )
 
 
-def _ask(gateway: Gateway, claim: Claim) -> tuple[PayoutStatus, Listing | None]:
+def _ask(
+    gateway: Gateway, claim: Claim, payout_list: PayoutList | None = None
+) -> tuple[PayoutStatus, Listing | None]:
     """Return what a look-up says and, where it knows nothing for too long, the list."""
     status = gateway.payout_status(claim.charge_id, kind=claim.kind)
     if status.outcome is not Outcome.NOT_FOUND or not claim.is_settled:
         return status, None
-    return status, _list(gateway, claim)
-
-
-def _list(gateway: Gateway, claim: Claim) -> Listing:
-    """Look for the payout in the gateway's list, the second witness."""
-    rows, started = 0, time.monotonic()
-    leases.renew(claim)
-    try:
-        for listed in gateway.payouts():
-            rows += 1
-            if listed.charge_id == claim.charge_id:
-                return Listing(found=listed, rows=rows, is_complete=False)
-            if time.monotonic() - started > _LIST_SECONDS_MAX:
-                return Listing(found=None, rows=rows, is_complete=False)
-            if rows % 10 == 0:
-                # A long list must not outlast the lease.
-                leases.renew(claim)
-    except GatewayUnavailable:
-        return Listing(found=None, rows=rows, is_complete=False)
-    return Listing(found=None, rows=rows, is_complete=True)
+    return status, (payout_list or PayoutList()).look_for(gateway, claim)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from credits_project import leases
 from withdrawals.models import Payout, PayoutSwitch
+from withdrawals.services.listing import PayoutList
 from withdrawals.services.payouts import look_up_payout, send_payout
 
 logger = logging.getLogger(__name__)
@@ -26,15 +27,24 @@ def sweep(*, now: datetime, everything: bool = False) -> dict[str, int]:
         everything: also what is open and not due yet.
     """
     moment = leases.clock(now)
+    payout_list = PayoutList()
 
     def send(payout_id: uuid.UUID) -> bool:
         return send_payout(payout_id=payout_id, now=moment())
 
     def look_up(payout_id: uuid.UUID) -> bool:
-        return look_up_payout(payout_id=payout_id, now=moment()) is not None
+        found = look_up_payout(
+            payout_id=payout_id, now=moment(), payout_list=payout_list
+        )
+        return found is not None
 
     def compare(payout_id: uuid.UUID) -> bool:
-        found = look_up_payout(payout_id=payout_id, now=moment(), any_state=True)
+        found = look_up_payout(
+            payout_id=payout_id,
+            now=moment(),
+            any_state=True,
+            payout_list=payout_list,
+        )
         return found is not None
 
     is_frozen = PayoutSwitch.objects.filter(frozen_at__isnull=False).exists()
