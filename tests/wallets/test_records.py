@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -18,7 +19,7 @@ from django.utils import timezone
 
 from credits_project.ids import new_id
 from tests.factories import make_user, wallet_of
-from wallets import services
+from wallets import services, statements
 from wallets.models import CreditHold, CreditTransfer, CreditWallet
 from wallets.services import opening
 
@@ -283,6 +284,34 @@ def test_a_lock_on_a_wallet_lets_rows_be_inserted_that_point_at_it(
     locks = [query for query in seen if re.search(r"FOR (NO KEY )?UPDATE", query)]
     assert locks
     assert all("FOR NO KEY UPDATE" in query for query in locks)
+
+
+def as_they_lie(users: list[User]) -> list[uuid.UUID]:
+    """The users' wallets in the order in which the table has their rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM credit_wallets WHERE user_id = ANY (%s) ORDER BY ctid",
+            [[user.pk for user in users]],
+        )
+        return [wallet_id for (wallet_id,) in cursor.fetchall()]
+
+
+def test_wallets_are_locked_in_the_order_of_their_keys_wherever_their_rows_lie():
+    """Else two postings that find them in different orders would deadlock."""
+    users = [make_user("user") for _ in range(5)]
+    while (wallet_ids := as_they_lie(users)) == sorted(wallet_ids):
+        # What is changed lies elsewhere, and in the end behind the others.
+        services.grant_credits(
+            user_id=users[0].pk, amount=Decimal("1.00"), reason="a test"
+        )
+    with connection.cursor() as cursor:
+        # An index would have them in order by itself.
+        cursor.execute("SET LOCAL enable_indexscan = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+
+    locked = [row[0] for row in statements.lock_wallets(wallet_ids)]
+
+    assert locked == sorted(wallet_ids)
 
 
 def test_a_posting_is_logged_by_its_key_and_many_by_the_first_and_the_last(
