@@ -3,9 +3,9 @@
 mutmut changes the code in one small way at a time and runs the tests that reach the
 place. What it cannot do by itself is done here: it gives each run a copy of a database
 that is ready, instead of having all migrations run for every mutant; it lets functions
-be changed that `transaction.atomic` decorates, which are all that write; it begins with
-the tests that are likeliest to notice; and `judge` compares what survived with the
-reasons in `survivors.toml`.
+be changed that `transaction.atomic` or `cache` decorates, among them all that write; it
+begins with the tests that are likeliest to notice; and `judge` compares what survived
+with the reasons in `survivors.toml`.
 """
 
 from __future__ import annotations
@@ -131,33 +131,34 @@ def inside() -> None:
     utils: Any = django.test.utils
     utils.setup_databases = _clone
     utils.teardown_databases = _drop
-    _mutate_what_is_atomic(file_mutation)
+    _mutate_what_is_decorated(file_mutation)
     _run_its_own_tests_first(PytestRunner)
+    _begin_with_empty_caches(PytestRunner)
     from mutmut.__main__ import cli
 
     cli()
 
 
-def _mutate_what_is_atomic(file_mutation: Any) -> None:
+def _mutate_what_is_decorated(file_mutation: Any) -> None:
     import libcst
     from libcst import matchers
 
-    atomic = matchers.Attribute(
+    harmless = matchers.Name("cache") | matchers.Attribute(
         value=matchers.Name("transaction"), attr=matchers.Name("atomic")
     )
     visitor = file_mutation.MutationVisitor
     skip = visitor._skip_node_and_children
 
-    def skip_but_atomic(self: Any, node: Any) -> bool:
+    def skip_but_these(self: Any, node: Any) -> bool:
         if (
             isinstance(node, libcst.FunctionDef)
             and len(node.decorators) == 1
-            and matchers.matches(node.decorators[0].decorator, atomic)
+            and matchers.matches(node.decorators[0].decorator, harmless)
         ):
             return False
         return bool(skip(self, node))
 
-    visitor._skip_node_and_children = skip_but_atomic
+    visitor._skip_node_and_children = skip_but_these
 
 
 def _run_its_own_tests_first(runner: Any) -> None:
@@ -171,6 +172,24 @@ def _run_its_own_tests_first(runner: Any) -> None:
         return int(run_tests(self, mutant_name=mutant_name, tests=ordered))
 
     runner.run_tests = run_own_first
+
+
+def _begin_with_empty_caches(runner: Any) -> None:
+    execute_pytest = runner.execute_pytest
+
+    class EmptyCaches:
+        def pytest_runtest_setup(self) -> None:
+            # What an earlier test had computed would hide the function from this one.
+            for name in [name for name in sys.modules if name.startswith("wallets.")]:
+                for value in vars(sys.modules[name]).values():
+                    if hasattr(value, "cache_clear"):
+                        value.cache_clear()
+
+    def execute_empty(self: Any, params: list[str], plugins: Any = ()) -> int:
+        plugins = [*plugins, EmptyCaches()]
+        return int(execute_pytest(self, params, plugins=plugins))
+
+    runner.execute_pytest = execute_empty
 
 
 def _maintain(statement: str) -> None:
