@@ -53,7 +53,7 @@ def reasons() -> Iterator[Reason]:
 
 
 def explained() -> Counter[Change]:
-    """Return the changes that have a reason. One of two equal lines counts once."""
+    """Return the changes that have a reason, and how often each stands there."""
     return Counter(change for reason in reasons() for change in reason.changes)
 
 
