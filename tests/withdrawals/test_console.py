@@ -161,6 +161,19 @@ def test_finance_confirms_that_a_flagged_one_was_not_sent(gateway, settings):
     assert none.context["cl"].result_count == 0
 
 
+def test_who_confirms_several_has_the_gateways_list_read_once(gateway, settings):
+    settings.PAYOUT_SETTLING_MINUTES = 0
+    withdrawals = [make_approved("50.00").withdrawal for _ in range(3)]
+    gateway.fault("payout", "500-before", times=3)
+    services.sweep(now=timezone.now(), everything=True)
+    before = gateway.state()["counts"]["payout-list"]
+
+    act(console(make_staff("finance")), "confirm_not_sent", *withdrawals)
+
+    assert {fresh(withdrawal).status for withdrawal in withdrawals} == {"failed"}
+    assert gateway.state()["counts"]["payout-list"] == before + 1
+
+
 @pytest.mark.parametrize("model", ["withdrawalrequest", "payoutmethod"])
 def test_finance_sees_the_full_number_on_a_page_of_its_own_and_is_noted(
     withdrawal, model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -15,6 +16,7 @@ from withdrawals import services
 from withdrawals.admin import batches
 from withdrawals.admin.numbers import NumberAdmin
 from withdrawals.models import WithdrawalRequest
+from withdrawals.services.listing import PayoutList
 
 
 class FlaggedFilter(admin.SimpleListFilter):
@@ -158,10 +160,15 @@ class WithdrawalRequestAdmin(NumberAdmin):
     def confirm_not_sent(
         self, request: HttpRequest, queryset: QuerySet[WithdrawalRequest]
     ) -> None:
+        confirm = partial(
+            services.confirm_not_sent,
+            actor=request.user,
+            payout_list=PayoutList(),
+        )
         self._each(
             request,
             queryset,
-            lambda pk: services.confirm_not_sent(withdrawal_id=pk, actor=request.user),
+            lambda pk: confirm(withdrawal_id=pk),
             done="given back",
         )
 

@@ -160,12 +160,19 @@ def handle_payout_event(charge_id: str) -> None:
 
 
 def confirm_not_sent(
-    *, withdrawal_id: uuid.UUID, actor: Any, reason: str = ""
+    *,
+    withdrawal_id: uuid.UUID,
+    actor: Any,
+    reason: str = "",
+    payout_list: PayoutList | None = None,
 ) -> WithdrawalRequest:
     """Give the credits back for a payout that the gateway does not know.
 
     For staff, once the settling time is over. The gateway is asked once more; not to be
     called inside a transaction.
+
+    Args:
+        payout_list: the gateway's, to be read once for several; see `PayoutList`.
 
     Raises:
         PermissionDenied: the actor may not decide on this withdrawal.
@@ -184,7 +191,7 @@ def confirm_not_sent(
             "The gateway is being asked at this moment. Try again shortly."
         )
     try:
-        status, listing = _ask(from_settings(), claim)
+        status, listing = _ask(from_settings(), claim, payout_list)
     except GatewayUnavailable as error:
         outcomes.record_silence(claim, error)
         raise
