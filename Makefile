@@ -5,8 +5,8 @@ PYTHON ?=
 PYTHONS := $(or $(PYTHON),python3 python3.11 python3.12 python3.13 python3.14 python)
 # More arguments for pytest: make test ARGS="tests/wallets -k transfer"
 ARGS ?=
-# Half of the tests wait for a database or a server most of the time.
-TEST_PROCESSES ?= 2
+# On two cores: many tests wait for a database or a server most of the time.
+TEST_PROCESSES ?= 3
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -157,7 +157,7 @@ proof: $(VENV)/.installed-dev
 # notices has its reason in tests/proof/survivors.toml, or this fails.
 mutation: $(VENV)/.installed-dev
 	@rm -rf mutants
-	@$(PY) tests/proof/mutation.py run --max-children $(TEST_PROCESSES)
+	@$(PY) tests/proof/mutation.py run --max-children 2
 	@$(PY) tests/proof/mutation.py judge
 .PHONY: mutation
 
