@@ -89,7 +89,7 @@ def test_no_spoiled_delivery_is_an_error_or_credits_what_is_not_paid(
     bodies = dict(GatewayEvent.objects.values_list("digest", "body"))
     assert bodies.keys() == kept.keys()
     for digest, body in bodies.items():
-        assert _but_for_accounts(body) == _but_for_accounts(kept[digest]), seed
+        _assert_kept(bytes(body), kept[digest])
     # It reached what it is about: paid ones were credited, odd ones put aside.
     assert {now_of(one).status for one in orders["paid"]} == {"paid"}
     outcomes = Counter(GatewayEvent.objects.values_list("status", flat=True))
@@ -101,8 +101,13 @@ def test_no_spoiled_delivery_is_an_error_or_credits_what_is_not_paid(
     )
 
 
-def _but_for_accounts(body: bytes | memoryview) -> bytes:
-    return _ACCOUNT.sub(rb"\1", bytes(body))
+def _assert_kept(body: bytes, came: bytes) -> None:
+    """See that at most numbers of accounts changed, to stars but for three digits."""
+    assert _ACCOUNT.sub(rb"\1", body) == _ACCOUNT.sub(rb"\1", came)
+    for now, then in zip(_ACCOUNT.findall(body), _ACCOUNT.findall(came), strict=True):
+        number, whole = now[1].strip(b'"'), then[1].strip(b'"')
+        masked = b"*" * max(len(whole) - 3, 3) + whole[-3:]
+        assert number in (whole, masked), body
 
 
 def _deliver(client: Client, delivery: Delivery) -> int:
